@@ -1,0 +1,36 @@
+# Masked LIGHT frames from a folder of calibrated CCD frames.
+#
+# Results, {frame} being the frame's path in the folder, percent-encoded where need be:
+#   results/frames.csv                      every file of the folder
+#   results/combined_masks/{masks}.fits     one per distinct set of masks
+#   results/masked/{frame}                  the masked frame, with MASK and FLAGS
+#   results/statistics/{frame}.json         its pixels per reason
+#   results/summary.csv, .ecsv              a row per LIGHT frame
+#   results/logs, results/benchmarks        per rule and frame
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: f"{workflow.current_basedir.get_path_or_uri(secret_free=True)}/config.yaml"
+
+
+if Path("config.yaml").exists():
+
+    configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/demo.smk"
+include: "rules/masks.smk"
+include: "rules/light.smk"
+include: "rules/tables.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/frames.csv",
+        "results/summary.csv",
+        "results/summary.ecsv",
+        masked_frames(),

@@ -1,0 +1,213 @@
+# The configuration, the frames of the night, and what each rule takes from them.
+import hashlib
+import os
+import sys
+from collections import Counter
+
+from snakemake.exceptions import WorkflowError
+
+CHECKOUT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+sys.path.insert(0, str(CHECKOUT / "scripts"))
+
+from lightmask import configuration, demo, frames, logs, masks, names, summary
+
+DEMO = "results/demo"
+
+
+wildcard_constraints:
+    frame=r".+",
+    masks=r"[0-9a-f]{10}",
+
+
+def here(path):
+    """Give a result's path as it is where a module statement sets a prefix."""
+    return Path(str(workflow.modifier.path_modifier.modify(path)))
+
+
+def checked_config():
+    """Complete the configuration with defaults; stop where it is wrong."""
+    try:
+        return configuration.validated(config)
+    except ValueError as error:
+        raise WorkflowError(str(error))
+
+
+def search_folder():
+    """List the files of the night, reading only headers that are new or changed."""
+    folder = here(DEMO) if IS_DEMO else Path(CONFIG["frames"]).expanduser()
+    if not (IS_DEMO or folder.is_dir()):
+        found = "a file" if folder.exists() else "nothing"
+        raise WorkflowError(
+            f"frames: found {found} at {folder.absolute()}; expected a folder of FITS files"
+        )
+    keywords = frames.keywords_needed(CONFIG)
+    results = here("results")
+    try:
+        files = frames.scan(
+            folder,
+            cache=results / "headers.json",
+            keywords=keywords,
+            leave_out=[results],
+            planned=demo.described(keywords) if IS_DEMO else None,
+        )
+    except OSError as error:
+        raise WorkflowError(f"{error.filename}: {error.strerror}")
+    return frames.frames(files, CONFIG)
+
+
+def frames_to_mask():
+    """Select by name of the result what shall be masked; stop where there is nothing."""
+    if not any(frame.type == frames.LIGHT for frame in NIGHT):
+        kinds = Counter(f.type or f.problem or "type not given" for f in NIGHT)
+        listed = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+        raise WorkflowError(
+            f"frames: no LIGHT frame in {CONFIG['frames']}; found {listed or 'no FITS file'}; expected "
+            f"{' or '.join(CONFIG['frame_type']['keywords'])} to be one of "
+            f"{', '.join(CONFIG['frame_type']['light'])} (see frame_type in the configuration)"
+        )
+    chosen = {frame.name: frame for frame in NIGHT if frame.to_mask}
+    # A result cannot be a file and a folder: of such a pair the file's job reports both.
+    return {
+        name: frame
+        for name, frame in chosen.items()
+        if not any(str(parent) in chosen for parent in Path(name).parents)
+    }
+
+
+def say_what_is_left_out():
+    """Name, once a start, files whose type nobody knows, and results without a frame."""
+    untyped = [f.path for f in NIGHT if not f.type and not f.problem]
+    if untyped:
+        logger.warning(
+            f"{len(untyped)} files have none of {', '.join(CONFIG['frame_type']['keywords'])} in the "
+            f"header and are not masked: {', '.join(untyped[:5])}{', ...' if untyped[5:] else ''}"
+        )
+    for name in summary.orphans(here("results/masked"), LIGHTS):
+        logger.warning(
+            f"results/masked/{name}: no LIGHT frame stands behind it any more; delete it"
+        )
+
+
+def digest_of_library():
+    """Digest the library's code, whose edits must remake what it made."""
+    code = hashlib.sha256()
+    for path in sorted((CHECKOUT / "scripts/lightmask").glob("*.py")):
+        code.update(path.read_bytes())
+    return code.hexdigest()
+
+
+CONFIG = checked_config()
+IS_DEMO = os.path.normpath(CONFIG["frames"]) == DEMO
+NIGHT = search_folder()
+LIGHTS = frames_to_mask()
+MATCHER = masks.MaskMatcher(NIGHT, CONFIG["match"], CONFIG["required_masks"])
+MASK_SETS = {masks.set_id(found): found for found in map(MATCHER.applying, LIGHTS.values())}
+LIBRARY = digest_of_library()
+if workflow.is_main_process:
+    say_what_is_left_out()
+
+
+def file_of(frame):
+    """Give the path of an input as Snakemake shall see it."""
+    if IS_DEMO and frame.path in demo.NAMES:
+        return f"{DEMO}/{frame.path}"  # made by a rule, so a prefix applies
+    folder = here(DEMO) if IS_DEMO else Path(CONFIG["frames"]).expanduser()
+    return local(str(folder / frame.path))
+
+
+def light(wildcards):
+    """Look up the LIGHT frame behind a result."""
+    if wildcards.frame not in LIGHTS:
+        raise WorkflowError(f"{wildcards.frame}: no LIGHT frame of that name in {CONFIG['frames']}")
+    return LIGHTS[wildcards.frame]
+
+
+def problem_of(wildcards):
+    """Say why a LIGHT frame cannot be masked, as far as headers tell; empty if it can."""
+    frame = light(wildcards)
+    return frame.problem or MATCHER.problem(frame)
+
+
+def frame_file(wildcards):
+    """Give the LIGHT frame, unless it cannot be read anyway."""
+    return [] if problem_of(wildcards) else file_of(light(wildcards))
+
+
+def combined_mask_of(frame):
+    """Give the combined mask that applies to a LIGHT frame; empty if none does."""
+    applying = MATCHER.applying(frame)
+    return f"results/combined_masks/{masks.set_id(applying)}.fits" if applying else ""
+
+
+def combined_mask(wildcards):
+    """Give the combined mask that a job needs."""
+    mask = combined_mask_of(light(wildcards))
+    return [mask] if mask and not problem_of(wildcards) else []
+
+
+def mask_files(wildcards):
+    """Give the files of a set of masks."""
+    return [file_of(mask) for _, mask in MASK_SETS[wildcards.masks]]
+
+
+def mask_kinds(wildcards):
+    """Give the kind of each mask of a set."""
+    return [kind for kind, _ in MASK_SETS[wildcards.masks]]
+
+
+def mask_names(wildcards):
+    """Give the path in the frames folder of each mask of a set."""
+    return [mask.path for _, mask in MASK_SETS[wildcards.masks]]
+
+
+def path_of_frame(wildcards):
+    """Give the path of a LIGHT frame in the frames folder."""
+    return light(wildcards).path
+
+
+def masking_memory(wildcards):
+    """Reckon the memory of a masking job from the frame's size, in MB."""
+    rows, columns = light(wildcards).shape or (0, 0)
+    return 400 + rows * columns * 80 // 1_000_000
+
+
+def combining_memory(wildcards):
+    """Reckon the memory of combining masks from their size, in MB."""
+    rows, columns = MASK_SETS[wildcards.masks][0][1].shape
+    return 300 + rows * columns * 8 // 1_000_000
+
+
+def masked_frames():
+    """List all masked frames."""
+    return [f"results/masked/{name}" for name in LIGHTS]
+
+
+def statistics_files(wildcards):
+    """List the statistics of all masked frames."""
+    return [f"results/statistics/{name}.json" for name in LIGHTS]
+
+
+def night_table(wildcards):
+    """List the rows of the table of all files."""
+    rows = []
+    for frame in NIGHT:
+        row = frames.table_row(frame, CONFIG) | {"combined_mask": "", "problem": frame.problem}
+        if frame.type == frames.LIGHT and not frame.problem:
+            row["combined_mask"] = combined_mask_of(frame)
+            row["problem"] = MATCHER.problem(frame)
+        rows.append(row)
+    return rows
+
+
+def light_rows(wildcards):
+    """List what the summary takes from the headers of the LIGHT frames."""
+    return [
+        {
+            "path": frame.path,
+            "masked_frame": name,
+            "filter": row["filter"],
+            "exposure": row["exposure"],
+        }
+        for name, frame in LIGHTS.items()
+        for row in [frames.table_row(frame, CONFIG)]
+    ]

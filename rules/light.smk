@@ -1,0 +1,30 @@
+# One LIGHT frame at a time.
+#   in   the frame, the combined mask that applies to it
+#   out  results/masked/{frame}, results/statistics/{frame}.json
+
+
+rule mask_light:
+    input:
+        frame=frame_file,
+        masks=combined_mask,
+    output:
+        frame="results/masked/{frame}",
+        statistics="results/statistics/{frame}.json",
+    log:
+        "results/logs/mask_light/{frame}.log",
+    benchmark:
+        "results/benchmarks/mask_light/{frame}.tsv"
+    conda:
+        "../envs/lightmask.yaml"
+    params:
+        name=path_of_frame,
+        problem=problem_of,
+        config={key: CONFIG[key] for key in ("cosmic_rays", "masked", "unit", "unit_names")},
+        library=LIBRARY,
+    threads: 1
+    resources:
+        mem_mb=masking_memory,
+    message:
+        "Masking {wildcards.frame}"
+    script:
+        "../scripts/mask_light.py"

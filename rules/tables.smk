@@ -1,0 +1,56 @@
+# What the night holds, and what became of it.
+#   in   the headers of all files, results/statistics/*.json
+#   out  results/frames.csv, results/summary.csv, results/summary.ecsv
+
+
+rule list_frames:
+    output:
+        "results/frames.csv",
+    log:
+        "results/logs/list_frames.log",
+    benchmark:
+        "results/benchmarks/list_frames.tsv"
+    conda:
+        "../envs/lightmask.yaml"
+    params:
+        rows=night_table,
+        library=LIBRARY,
+    message:
+        "Listing the frames of the night"
+    script:
+        "../scripts/list_frames.py"
+
+
+rule summarise:
+    input:
+        statistics=statistics_files,
+    output:
+        csv="results/summary.csv",
+        ecsv="results/summary.ecsv",
+    log:
+        "results/logs/summarise.log",
+    benchmark:
+        "results/benchmarks/summarise.tsv"
+    conda:
+        "../envs/lightmask.yaml"
+    params:
+        lights=light_rows,
+        library=LIBRARY,
+    message:
+        "Summarising the night"
+    script:
+        "../scripts/summarise.py"
+
+
+onerror:
+    # Frames that failed keep rule summarise from running: tell of all here.
+    outcomes = [
+        (here(f"results/statistics/{name}.json"), here(f"results/logs/mask_light/{name}.log"))
+        for name in LIGHTS
+    ]
+    problems = summary.write_partial(
+        light_rows(None), outcomes, here("results/summary.csv"), here("results/summary.ecsv")
+    )
+    logger.error(f"{len(problems)} of {len(LIGHTS)} LIGHT frames have no result:")
+    for problem in problems:
+        logger.error(problem)

@@ -1,0 +1,14 @@
+"""Rule combine_masks: combine the masks that apply to the same frames."""
+
+from lightmask.logs import logged_to
+from lightmask.masks import combine_files
+
+
+def main(files, kinds, names, output):
+    """Combine masks given as files, their kinds, and their paths in the frames folder."""
+    combine_files(list(zip(kinds, files, names, strict=True)), output)
+
+
+if "snakemake" in globals():
+    with logged_to(snakemake.log[0]):
+        main(snakemake.input.masks, snakemake.params.kinds, snakemake.params.names, snakemake.output[0])

@@ -1,0 +1,93 @@
+"""Check a configuration against the schema, fill in defaults, and say plainly what is wrong."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+Config = dict[str, Any]
+
+PYTHON_TYPES = {"number": (int, float), "integer": int, "boolean": bool}
+
+
+@cache
+def schema() -> Config:
+    """Read the schema: every key with its type, default, unit and description."""
+    return yaml.safe_load(Path(__file__).with_name("config.schema.yaml").read_text(encoding="utf-8"))
+
+
+def validated(config: Config) -> Config:
+    """Check a configuration and complete it with defaults.
+
+    Parameters
+    ----------
+    config : dict
+        As read from YAML; may be partial. It is not changed.
+
+    Returns
+    -------
+    dict
+        Every key of the schema.
+
+    Raises
+    ------
+    ValueError
+        One line for every key that is unknown or has a value of a wrong kind.
+    """
+    complete = _completed(config, schema())
+    validator = Draft202012Validator(schema())
+    problems = [text for error in validator.iter_errors(complete) for text in _explained(error)]
+    if problems:
+        raise ValueError("\n".join(sorted(problems)))
+    return complete
+
+
+def _completed(value: Any, rule: Config) -> Any:
+    if value is None and "properties" in rule:
+        value = {}  # a section whose keys are all commented out
+    if isinstance(value, dict) and "properties" in rule:
+        known = rule["properties"]
+        filled = {key: value.get(key, part.get("default")) for key, part in known.items()}
+        filled |= {key: inner for key, inner in value.items() if key not in known}
+        return {key: _completed(inner, known.get(key, {})) for key, inner in filled.items()}
+    return _typed(value, rule)
+
+
+def _typed(value: Any, rule: Config) -> Any:
+    """Read numbers and booleans inside a ``--config 'a={b: 1}'``, which Snakemake leaves as text."""
+    if not isinstance(value, str):
+        return value
+    types = rule.get("type", [])
+    read = yaml.safe_load(value) if value.strip() else value
+    for name in [types] if isinstance(types, str) else types:
+        wanted = PYTHON_TYPES.get(name)
+        if wanted and isinstance(read, wanted) and isinstance(read, bool) == (name == "boolean"):
+            return read
+    return value
+
+
+def _explained(error: ValidationError) -> Iterator[str]:
+    where = ".".join(map(str, error.absolute_path))
+    if error.validator == "additionalProperties" and isinstance(error.validator_value, bool):
+        known = error.schema["properties"]
+        for key in sorted(set(error.instance) - set(known), key=str):
+            near = get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
+            yield f"configuration: {where + '.' if where else ''}{key}: unknown key; {hint}"
+        return
+    error = best_match([error]) or error
+    expected = error.message
+    if error.validator == "type":
+        types = error.validator_value
+        expected = f"expected {types if isinstance(types, str) else ' or '.join(types)}"
+    elif error.validator == "enum":
+        expected = f"expected one of {', '.join(map(str, error.validator_value))}"
+    elif error.validator in ("minimum", "exclusiveMinimum"):
+        above = "at least" if error.validator == "minimum" else "more than"
+        expected = f"expected {above} {error.validator_value}"
+    yield f"configuration: {where or 'the whole'}: found {error.instance!r}; {expected}"

@@ -1,0 +1,266 @@
+"""Find the FITS files of a night, and read from each header, once, what a plan needs."""
+
+import json
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lightmask import FrameError, names
+
+Value = str | int | float | bool
+
+LIGHT, FLAT_MASK, DARK_MASK = "light", "flat mask", "dark mask"
+OWN_KEYWORD = "LIGHTMASK VERSION"
+"""Keyword of every file that the workflow writes; none of them is taken in again."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One FITS file of the night, as its header describes it.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the frames folder.
+    type : str
+        ``light``, ``flat mask``, ``dark mask``, or what the header says
+        otherwise; empty if it says nothing or could not be read.
+    shape : tuple of int
+        (rows, columns); empty if there is no 2-D image.
+    cards : dict
+        Keywords that were asked for, as far as the header has them.
+    problem : str
+        Why the file cannot be used; empty if it can.
+    """
+
+    path: str
+    type: str = ""
+    shape: tuple[int, ...] = ()
+    cards: dict[str, Value] = field(default_factory=dict)
+    problem: str = ""
+
+    @cached_property
+    def name(self) -> str:
+        """Name of the results, encoded."""
+        return names.output_name(self.path)
+
+    @property
+    def to_mask(self) -> bool:
+        """Whether this is a LIGHT frame, or might be one but cannot be read."""
+        return self.type == LIGHT or bool(self.problem and not self.type)
+
+
+def find_files(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[tuple[str, os.stat_result | None]]:
+    """Find all FITS files below a folder, by extension.
+
+    Links are followed, each folder is searched once; hidden files and folders
+    are passed over.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to search.
+    leave_out : iterable of Path
+        Folders below it that are not searched.
+
+    Yields
+    ------
+    path : str
+        Relative to `folder`.
+    status : os.stat_result or None
+        None where a link leads nowhere.
+
+    Raises
+    ------
+    OSError
+        If a folder cannot be listed.
+    """
+    seen = {_identity(path) for path in leave_out if path.exists()}
+    waiting = [folder]
+    while waiting:
+        current = waiting.pop()
+        if _identity(current) in seen:
+            continue
+        seen.add(_identity(current))
+        for entry in os.scandir(current):
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                waiting.append(Path(entry.path))
+            elif names.FITS_SUFFIX.search(entry.name):
+                try:
+                    status = entry.stat()
+                except OSError:
+                    status = None
+                yield os.path.relpath(entry.path, folder), status
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def describe(hdus: Any, path: str | os.PathLike, keywords: Iterable[str]) -> dict[str, Any]:
+    """Take shape and keywords from the headers of an open FITS file.
+
+    Returns
+    -------
+    dict
+        ``shape`` (empty without a 2-D image), ``cards``, ``problem``: plain
+        values that JSON can hold.
+    """
+    from lightmask.images import find_image
+
+    shape: list[int] = []
+    problem = ""
+    headers = [hdus[0].header]
+    try:
+        image = hdus[find_image(hdus, path)]
+        shape = list(image.shape)
+        headers.insert(0, image.header)
+    except FrameError as error:
+        problem = str(error).removeprefix(f"{path}: ")
+    cards = {
+        keyword: _plain(value)
+        for keyword in keywords
+        if (value := next((h[keyword] for h in headers if keyword in h), None)) is not None
+    }
+    return {"shape": shape, "cards": cards, "problem": problem}
+
+
+def _plain(value: Any) -> Value:
+    return value if isinstance(value, bool | int | float) else str(value).strip()
+
+
+def _read(path: Path, keywords: Iterable[str], status: os.stat_result | None) -> dict[str, Any]:
+    # astropy takes half a second to import, and most starts read no header.
+    from astropy.io import fits
+
+    from lightmask.images import readable
+
+    problem = ""
+    if status is None:
+        problem = "a link that leads nowhere; mend the link, or take it out of the folder"
+    elif not stat.S_ISREG(status.st_mode):
+        problem = "not a regular file; take it out of the folder"
+    else:
+        try:
+            with readable(path), fits.open(path, memmap=False) as hdus:
+                return describe(hdus, path, keywords)
+        except FrameError as error:
+            problem = str(error).removeprefix(f"{path}: ")
+    return {"shape": [], "cards": {}, "problem": problem}
+
+
+def scan(
+    folder: Path, cache: Path, keywords: list[str], leave_out: Iterable[Path] = (), planned: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Describe all FITS files of a folder; read only headers of files that are new or changed.
+
+    Parameters
+    ----------
+    folder : Path
+        The frames folder.
+    cache : Path
+        JSON file with what earlier scans read, rewritten if anything changed.
+        A file counts as unchanged while its size and mtime stay the same.
+    keywords : list of str
+        What to take from each header.
+    leave_out : iterable of Path
+        Folders that are not searched.
+    planned : dict, optional
+        Files that will be made, by path relative to `folder`, with their
+        `describe`d headers; one that exists already is read instead.
+
+    Returns
+    -------
+    dict
+        By path relative to `folder`, sorted: what `describe` gives.
+    """
+    key = {"folder": str(folder.absolute()), "keywords": keywords}
+    try:
+        old = json.loads(cache.read_text(encoding="utf-8"))
+        known = old["files"] if old["key"] == key else {}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        known = {}  # no cache, or not one of ours: read anew
+    files = {path: {"stamp": None, **described} for path, described in (planned or {}).items()}
+    for path, status in find_files(folder, leave_out) if folder.is_dir() else ():
+        stamp = [status.st_size, status.st_mtime_ns] if status else None
+        entry = known.get(path)
+        if entry is None or stamp is None or entry["stamp"] != stamp:
+            entry = {"stamp": stamp, **_read(folder / path, keywords, status)}
+        files[path] = entry
+    files = dict(sorted(files.items()))
+    if files != known or not cache.exists():
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        part = cache.with_name(f"{cache.name}.{os.getpid()}.part")
+        part.write_text(json.dumps({"key": key, "files": files}, indent=0), encoding="utf-8")
+        part.replace(cache)
+    return files
+
+
+def keywords_needed(config: dict[str, Any]) -> list[str]:
+    """List all header keywords that a configuration names for types, tables and matching."""
+    lists = [config["frame_type"]["keywords"], *config["table_keywords"].values(), *config["match"].values()]
+    return sorted({keyword for keywords in lists for keyword in keywords} | {OWN_KEYWORD})
+
+
+def frames(files: dict[str, Any], config: dict[str, Any]) -> list[Frame]:
+    """Tell what each scanned file is, by the configuration's frame types.
+
+    Two files whose results would have the same name are both a problem, and
+    so is one whose results would lie below a file of another's.
+    """
+    meanings = {
+        said.strip().casefold(): type_
+        for type_, key in ((LIGHT, "light"), (FLAT_MASK, "flat_mask"), (DARK_MASK, "dark_mask"))
+        for said in config["frame_type"][key]
+    }
+    found = []
+    for path, entry in files.items():
+        cards = entry["cards"]
+        said = str(first(cards, config["frame_type"]["keywords"]))
+        type_ = "made by lightmask" if OWN_KEYWORD in cards else meanings.get(said.casefold(), said)
+        found.append(Frame(path, type_, tuple(entry["shape"]), cards, entry["problem"]))
+    return _without_collisions(found)
+
+
+def _without_collisions(found: list[Frame]) -> list[Frame]:
+    by_name: dict[str, list[Frame]] = {}
+    for frame in found:
+        if frame.to_mask:
+            by_name.setdefault(frame.name, []).append(frame)
+    collisions = {}
+    for name, claimants in by_name.items():
+        above = [a for parent in list(Path(name).parents)[:-1] for a in by_name.get(str(parent), [])]
+        if len(claimants) + len(above) > 1:
+            for frame in claimants + above:
+                rivals = ", ".join(sorted({f.path for f in claimants + above} - {frame.path}))
+                collisions[frame.path] = f"its result {name} would collide with that of {rivals}; rename one"
+    return [
+        Frame(f.path, f.type, f.shape, f.cards, collisions[f.path]) if f.path in collisions else f for f in found
+    ]
+
+
+def first(cards: dict[str, Value], keywords: Iterable[str]) -> Value:
+    """Give the value of the first keyword that is there and not blank, else an empty string."""
+    return next((cards[keyword] for keyword in keywords if cards.get(keyword, "") != ""), "")
+
+
+def table_row(frame: Frame, config: dict[str, Any]) -> dict[str, Value]:
+    """Give the columns of the tables that come from the header."""
+    keywords = config["table_keywords"]
+    binning = [str(frame.cards[keyword]) for keyword in keywords["binning"] if keyword in frame.cards]
+    return {
+        "path": frame.path,
+        "type": frame.type,
+        "shape": "x".join(map(str, reversed(frame.shape))),
+        "filter": first(frame.cards, keywords["filter"]),
+        "exposure": first(frame.cards, keywords["exposure"]),
+        "binning": "x".join(binning),
+        "camera": first(frame.cards, keywords["camera"]),
+    }

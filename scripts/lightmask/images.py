@@ -1,0 +1,201 @@
+"""Read CCD images from FITS files, and write FITS files."""
+
+import bz2
+import gzip
+import os
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.io.fits.verify import VerifyWarning
+from astropy.utils.exceptions import AstropyUserWarning
+from numpy.typing import NDArray
+
+from lightmask import FrameError
+from lightmask.files import whole_file
+
+# What astropy and the decompressors raise on files that are not what they say they are.
+UNREADABLE = (
+    OSError,
+    EOFError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    zlib.error,
+    fits.VerifyError,
+    AstropyUserWarning,
+)
+DECOMPRESS = {b"\x1f\x8b": gzip.decompress, b"BZ": bz2.decompress}
+FITS_BEGINNING = b"SIMPLE  ="
+
+
+@dataclass(frozen=True)
+class Image:
+    """The image of a FITS file.
+
+    Attributes
+    ----------
+    data : ndarray
+        2-D, scaled by BSCALE and BZERO, in native byte order.
+    mask : ndarray of bool or None
+        True where the file's own MASK extension masks a pixel; same shape.
+    header : astropy.io.fits.Header
+        Cards of the image, then those of the primary HDU that it lacks.
+    """
+
+    data: NDArray
+    mask: NDArray[np.bool_] | None
+    header: fits.Header
+
+
+@contextmanager
+def readable(path: str | os.PathLike) -> Iterator[None]:
+    """Turn whatever goes wrong while a file is read into a `FrameError` that names it."""
+    try:
+        with warnings.catch_warnings():
+            # Odd cards are passed through as they are. A broken extension is no
+            # oddity: astropy would leave it out, and all that stands behind it.
+            warnings.simplefilter("ignore", VerifyWarning)
+            warnings.filterwarnings("error", "Error validating header", AstropyUserWarning)
+            yield
+    except UNREADABLE as error:
+        cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        if "buffer is too small" in cause:
+            cause = "truncated: it ends before its pixels do"
+        raise FrameError(f"{path}: cannot be read ({cause}); copy it again, or take it out of the folder") from error
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """Read a FITS file as it is, but decompressed.
+
+    Raises
+    ------
+    FrameError
+        If it is not FITS, or changes while it is read.
+    """
+    with readable(path):
+        before = os.stat(path)
+        content = Path(path).read_bytes()
+        after = os.stat(path)
+        if decompress := DECOMPRESS.get(content[:2]):
+            content = decompress(content)
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise FrameError(f"{path}: changed while it was read; start again when it is complete")
+    if not content.startswith(FITS_BEGINNING):
+        raise FrameError(
+            f"{path}: not a FITS file: begins with {content[:9]!r}, expected {FITS_BEGINNING!r}; "
+            "take it out of the folder"
+        )
+    return content
+
+
+def open_bytes(content: bytes, path: str | os.PathLike, scale: bool = True) -> fits.HDUList:
+    """Open the content of a FITS file, complete to its last HDU.
+
+    Parameters
+    ----------
+    content : bytes
+        What `read_bytes` gave; pixels are views of it where that is possible.
+    path : path
+        The file, for messages.
+    scale : bool
+        Whether BSCALE, BZERO and BLANK are applied to pixels; if not, they are
+        passed through as they are.
+
+    Raises
+    ------
+    FrameError
+        If a header is broken, or data are missing at the end.
+    """
+    with readable(path):
+        hdus = fits.HDUList.fromstring(content, do_not_scale_image_data=not scale)
+        len(hdus)  # reads to the end
+        return hdus
+
+
+def find_image(hdus: fits.HDUList, path: str | os.PathLike) -> int:
+    """Find the HDU with the image: the primary, or the first image extension if that is empty.
+
+    Raises
+    ------
+    FrameError
+        If there is none, or it is empty or not 2-D.
+    """
+    index = 0
+    while not _has_image(hdus[index]):
+        index += 1
+        try:
+            hdus[index]
+        except IndexError:
+            raise FrameError(
+                f"{path}: no image in the primary HDU or an extension; take it out of the folder"
+            ) from None
+    shape = hdus[index].shape
+    if len(shape) != 2 or 0 in shape:
+        raise FrameError(f"{path}: image of shape {shape_text(shape)}, expected two axes with pixels; convert it")
+    return index
+
+
+def _has_image(hdu: fits.PrimaryHDU) -> bool:
+    return isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) and hdu.header.get("NAXIS", 0) > 0
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """Give a shape as astronomers write it, x first: ``2048x1024``."""
+    return "x".join(map(str, reversed(shape)))
+
+
+def read_image(hdus: fits.HDUList, path: str | os.PathLike) -> Image:
+    """Read the image of an open FITS file, and its mask.
+
+    Raises
+    ------
+    FrameError
+        Where `find_image` does, or if MASK has another shape than the image.
+    """
+    hdu = hdus[find_image(hdus, path)]
+    header = hdu.header.copy()
+    if hdu is not hdus[0]:
+        header.extend(hdus[0].header, unique=True)
+    with readable(path):
+        data = hdu.data
+        mask = hdus["MASK"].data if "MASK" in hdus else None
+    if "MASK" in hdus:
+        found = "no data" if mask is None else shape_text(mask.shape)
+        if mask is None or mask.shape != data.shape:
+            raise FrameError(f"{path}: its MASK has {found}, expected {shape_text(data.shape)}; mend or remove it")
+        mask = mask.astype(bool)  # any nonzero value masks, as in `CCDData.read`
+    return Image(data.astype(data.dtype.newbyteorder("="), copy=False), mask, header)
+
+
+def read_mask(path: str | os.PathLike) -> NDArray[np.bool_]:
+    """Read a mask: True where the image of a FITS file is not zero.
+
+    Returns
+    -------
+    ndarray of bool
+        2-D.
+
+    Raises
+    ------
+    FrameError
+        If the file holds no 2-D image.
+    """
+    hdus = open_bytes(read_bytes(path), path)
+    hdu = hdus[find_image(hdus, path)]
+    with readable(path):
+        return hdu.data != 0
+
+
+def write_fits(hdus: fits.HDUList, path: str | os.PathLike) -> None:
+    """Write HDUs with checksums and without a time stamp: the same HDUs give the same bytes."""
+    for hdu in hdus:
+        hdu.add_checksum(when="")  # in place of the time at which it was made
+    with whole_file(path) as part:
+        hdus.writeto(part, output_verify="ignore", overwrite=True)

@@ -1,0 +1,63 @@
+"""One log per job, and one line on the terminal when the job fails."""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lightmask import FrameError
+
+FAILED = "FAILED: "
+"""How the line begins that says why a job failed: the last line of its log."""
+
+
+@contextmanager
+def logged_to(path: str) -> Iterator[None]:
+    """Send both streams of this process to a log for as long as the context lasts.
+
+    File descriptors are redirected, not `sys.stdout`, so that what compiled
+    code prints is caught too.
+
+    Parameters
+    ----------
+    path : str
+        The log, written anew.
+
+    Raises
+    ------
+    SystemExit
+        With status 1 after any exception. Its cause stands in the last line
+        of the log and on the terminal, the traceback in the log only where the
+        cause is not a `FrameError`, which needs none.
+    """
+    terminal = os.dup(2)
+    with open(path, "w", encoding="utf-8") as log:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(log.fileno(), stream.fileno())
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, FrameError):
+                cause = str(error)
+            else:
+                traceback.print_exc()
+                cause = f"{type(error).__name__}: {error}"
+            line = FAILED + " ".join(cause.split()) + "\n"
+            sys.stderr.write(line)
+            os.write(terminal, line.encode(errors="backslashreplace"))
+            raise SystemExit(1) from None
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+
+
+def failure(path: str) -> str:
+    """Give the cause in a log that `logged_to` wrote, or an empty string."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as log:
+            last = log.read().rstrip("\n").rpartition("\n")[2]
+    except FileNotFoundError:
+        return ""
+    return last.removeprefix(FAILED) if last.startswith(FAILED) else ""

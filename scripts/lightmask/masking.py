@@ -1,0 +1,187 @@
+"""Turn one LIGHT frame into a masked frame: the core of the workflow."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from lightmask import FrameError, __version__, cosmicrays, flags
+from lightmask.files import whole_file
+from lightmask.flags import Flag
+from lightmask.images import Image, open_bytes, read_bytes, read_image, shape_text, write_fits
+from lightmask.provenance import Value, add_card, add_source, file_digest
+
+SOURCE_OF_MASK = re.compile(r"LIGHTMASK (FLAT|DARK)\d+( SHA256)?")
+UNITS = {"gain": "[e-/adu]", "readnoise": "[e-]", "satlevel": "[e-]", "sigclip": "[sigma]", "psffwhm": "[pixel]"}
+
+
+def flag_pixels(
+    image: Image, static: NDArray[np.uint8] | None, parameters: cosmicrays.Parameters
+) -> tuple[NDArray[np.uint8], list[int]]:
+    """Find every reason not to trust a pixel of a frame.
+
+    Parameters
+    ----------
+    image : Image
+        The frame's pixels, in adu or electrons, and its own mask.
+    static : ndarray of uint8 or None
+        Flags of the combined mask, of the same shape.
+    parameters : dict
+        The configuration's ``cosmic_rays``, resolved.
+
+    Returns
+    -------
+    flags : ndarray of uint8
+        Bits of `~lightmask.flags.Flag`, shape of the data.
+    iterations : list of int
+        Cosmic-ray pixels found in each iteration.
+    """
+    known = image.mask
+    if static is not None and parameters["known_bad_pixels"] == "mask":
+        known = static != 0 if known is None else known | (static != 0)
+    cosmic = cosmicrays.detect(image.data, known, parameters)
+
+    found = np.zeros(image.data.shape, np.uint8) if static is None else static.copy()
+    # In float32, as detectors compute it; NaN is not saturated.
+    electrons = image.data if parameters["gain"] == 1 else image.data * parameters["gain"]
+    electrons = electrons.astype(np.float32, copy=False)
+    found[cosmic.mask] |= np.uint8(Flag.COSMIC)
+    found[electrons >= np.float32(parameters["satlevel"])] |= np.uint8(Flag.SATURATED)
+    found[~np.isfinite(image.data)] |= np.uint8(Flag.NOTFINITE)
+    if image.mask is not None:
+        found[image.mask] |= np.uint8(Flag.INHERITED)
+    return found, cosmic.iterations
+
+
+def statistics(found: NDArray[np.uint8], masked_by: Iterable[str], iterations: list[int]) -> dict[str, Any]:
+    """Count the pixels of each reason, and those that MASK masks."""
+    masked = int(np.count_nonzero(flags.masked(found, masked_by)))
+    return {
+        "pixels": found.size,
+        "masked": masked,
+        "fraction": masked / found.size,
+        **{name.lower(): int(np.count_nonzero(found & np.uint8(bit))) for name, bit in flags.BITS.items()},
+        "iterations": iterations,
+    }
+
+
+def mask_frame(
+    frame: str | os.PathLike,
+    name: str,
+    combined: str | os.PathLike | None,
+    output: str | os.PathLike,
+    statistics_file: str | os.PathLike,
+    config: dict[str, Any],
+) -> None:
+    """Write a LIGHT frame with MASK and FLAGS, and its statistics.
+
+    Everything that the input holds is passed through as it is: pixels, HDUs
+    and cards, but for an existing MASK, whose pixels go into the new one, and
+    for tile compression, which is undone.
+
+    Parameters
+    ----------
+    frame : path
+        The LIGHT frame.
+    name : str
+        Its path in the frames folder, for messages and provenance.
+    combined : path or None
+        The combined mask that applies, if any.
+    output, statistics_file : path
+        FITS and JSON file to write.
+    config : dict
+        ``cosmic_rays``, ``masked``, ``unit`` and ``unit_names`` of the
+        configuration.
+
+    Raises
+    ------
+    FrameError
+        If the frame cannot be used, or changes while it is read.
+    """
+    content = read_bytes(frame)
+    image = read_image(open_bytes(content, frame), frame)
+    static, sources = _read_combined(combined) if combined is not None else (None, [])
+    if static is not None and static.shape != image.data.shape:
+        raise FrameError(
+            f"{name}: shape {shape_text(image.data.shape)}, its masks {shape_text(static.shape)}; "
+            "it changed since the folder was searched, start again"
+        )
+    parameters = cosmicrays.resolve(config["cosmic_rays"], image.header, config["unit"], config["unit_names"], name)
+    found, iterations = flag_pixels(image, static, parameters)
+    counted = statistics(found, config["masked"], iterations)
+
+    hdus = open_bytes(content, frame, scale=False)
+    for index, hdu in enumerate(hdus):
+        if isinstance(hdu, fits.CompImageHDU):
+            # CCDData.read takes no compressed extension for the image.
+            hdus[index] = fits.ImageHDU(hdu.data, hdu.header, do_not_scale_image_data=True)
+    _insert(hdus, flags.masked(found, config["masked"]), found, name)
+    header = hdus[0].header
+    for keyword, value, comment in _provenance(parameters, counted, config["masked"]):
+        add_card(header, keyword, value, comment)
+    add_source(header, "frame", name, file_digest(frame))
+    for keyword, value in sources:
+        add_card(header, keyword, value)
+    with whole_file(statistics_file) as part:
+        part.write_text(json.dumps({"path": name, **counted}, indent=1) + "\n", encoding="utf-8")
+    write_fits(hdus, output)
+
+
+def _read_combined(path: str | os.PathLike) -> tuple[NDArray[np.uint8], list[tuple[str, Value]]]:
+    """Read the flags of a combined mask, and the cards that name its masks."""
+    hdu = open_bytes(read_bytes(path), path)[0]
+    cards = [
+        (card.keyword.removeprefix("LIGHTMASK "), card.value)
+        for card in hdu.header.cards
+        if SOURCE_OF_MASK.fullmatch(card.keyword)
+    ]
+    return hdu.data, cards
+
+
+def _insert(hdus: fits.HDUList, mask: NDArray[np.bool_], found: NDArray[np.uint8], name: str) -> None:
+    """Put MASK, in the place of one that is there already, and FLAGS into a frame."""
+    if "FLAGS" in hdus:
+        raise FrameError(f"{name}: it has an extension FLAGS already, the name that the result needs; rename it")
+    ours = fits.ImageHDU(mask.astype(np.uint8), name="MASK")
+    if "MASK" in hdus:
+        index = hdus.index_of("MASK")
+        inherited = hdus[index]
+        header = inherited.header.copy()
+        for keyword in ("BZERO", "BSCALE", "BLANK"):
+            header.remove(keyword, ignore_missing=True)
+        hdus[index] = fits.ImageHDU(ours.data, header)
+        if not np.isin(inherited.data, (0, 1)).all():
+            # Its values say more than MASK and the INHERITED flag can.
+            inherited.name = "INMASK"
+            hdus.append(inherited)
+    else:
+        hdus.append(ours)
+    bits = fits.ImageHDU(found, name="FLAGS")
+    bits.header.extend(flags.cards())
+    hdus.append(bits)
+
+
+def _provenance(
+    parameters: cosmicrays.Parameters, counted: dict[str, Any], masked_by: list[str]
+) -> list[tuple[str, Value, str]]:
+    """List keyword, value and comment of what was done with which result."""
+    cards: list[tuple[str, Value, str]] = [("VERSION", __version__, "lightmask")]
+    for key, value in parameters.items():
+        if key == "psfk":
+            if value is None:
+                continue
+            value = hashlib.sha256(np.array(value, np.float32).tobytes()).hexdigest()[:32]
+        cards.append((key, value, UNITS.get(key, "")))
+    cards.append(("MASKED", " ".join(masked_by), "flags in MASK"))
+    for reason in [*(name.lower() for name in flags.BITS), "masked"]:
+        cards.append((f"{reason} pixels", counted[reason], flags.count_text(counted[reason], counted["pixels"])))
+    for number, count in enumerate(counted["iterations"], 1):
+        cards.append((f"iteration {number}", count, "cosmic pixels"))
+    return cards

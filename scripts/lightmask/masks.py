@@ -1,0 +1,163 @@
+"""Which masks apply to a frame, and the combination of those that do."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lightmask import FrameError
+from lightmask.flags import Flag, count_text
+from lightmask.frames import DARK_MASK, FLAT_MASK, Frame
+
+FLAG_OF_KIND = {"flat": Flag.FLAT, "dark": Flag.DARK}
+KIND_OF_TYPE = {FLAT_MASK: "flat", DARK_MASK: "dark"}
+
+
+def mismatch(mask: Frame, light: Frame, keywords: list[str]) -> str:
+    """Say why a mask does not apply to a LIGHT frame, or give an empty string.
+
+    It applies where the shapes agree and every keyword that both carry agrees;
+    a number agrees with the same number written in another way.
+    """
+    if mask.problem:
+        return mask.problem
+    if mask.shape != light.shape:
+        return f"has shape {_xy(mask)}, the frame {_xy(light)}"
+    for keyword in keywords:
+        if keyword in mask.cards and keyword in light.cards:
+            theirs, ours = mask.cards[keyword], light.cards[keyword]
+            if theirs != ours and _number(theirs) != _number(ours):
+                return f"has {keyword} {theirs!r}, the frame {ours!r}"
+    return ""
+
+
+def _xy(frame: Frame) -> str:
+    return "x".join(map(str, reversed(frame.shape))) or "unknown"
+
+
+def _number(value: Any) -> Any:
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+class MaskMatcher:
+    """Find the masks of a night that apply to each of its LIGHT frames."""
+
+    def __init__(self, night: list[Frame], match: dict[str, list[str]], required: list[str]):
+        self.masks = {
+            kind: [frame for frame in night if KIND_OF_TYPE.get(frame.type) == kind] for kind in FLAG_OF_KIND
+        }
+        self.match = match
+        self.required = required
+        self._found: dict[tuple, list[tuple[str, Frame]]] = {}
+
+    def applying(self, light: Frame) -> list[tuple[str, Frame]]:
+        """List kind and mask of all masks that apply, in a fixed order."""
+        keywords = {keyword for of_kind in self.match.values() for keyword in of_kind}
+        alike = (light.shape, *(light.cards.get(keyword) for keyword in sorted(keywords)))
+        if alike not in self._found:  # thousands of frames have a handful of such settings
+            self._found[alike] = [
+                (kind, mask)
+                for kind, masks in self.masks.items()
+                for mask in masks
+                if not mismatch(mask, light, self.match[kind])
+            ]
+        return self._found[alike]
+
+    def problem(self, light: Frame) -> str:
+        """Say which kind of mask a frame must have but has not, and why none applies."""
+        kinds = {kind for kind, _ in self.applying(light)}
+        lacking = [kind for kind in self.required if kind not in kinds]
+        parts = []
+        for kind in lacking:
+            reasons = [f"{m.path} {mismatch(m, light, self.match[kind])}" for m in self.masks[kind]]
+            parts.append(f"no {kind} mask applies ({'; '.join(reasons) or f'there is no {kind} mask'})")
+        if not parts:
+            return ""
+        return f"{', and '.join(parts)}; add one, or take {' and '.join(lacking)} from required_masks"
+
+
+def set_id(masks: list[tuple[str, Frame]]) -> str:
+    """Give the name of a set of masks: ten hexadecimal digits of a digest of kinds and paths."""
+    text = "\n".join(sorted(f"{kind}:{mask.path}" for kind, mask in masks))
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:10]
+
+
+def combine(masks: list[tuple[str, np.ndarray]]) -> np.ndarray:
+    """Combine masks of several kinds into one image of flags.
+
+    Parameters
+    ----------
+    masks : list of (str, ndarray of bool)
+        Kind (``flat`` or ``dark``) and mask, all of one shape.
+
+    Returns
+    -------
+    ndarray of uint8
+        The bit of each `~lightmask.flags.Flag` whose kind of mask is True.
+
+    Raises
+    ------
+    ValueError
+        If there is no mask, or they differ in shape.
+    """
+    if not masks:
+        raise ValueError("masks: expected at least one mask")
+    combined = np.zeros(masks[0][1].shape, np.uint8)
+    for kind, mask in masks:
+        if mask.shape != combined.shape:
+            raise ValueError(f"masks: found shapes {combined.shape} and {mask.shape}; expected one")
+        combined[mask] |= np.uint8(FLAG_OF_KIND[kind])
+    return combined
+
+
+def counts(combined: np.ndarray) -> dict[str, int]:
+    """Count the pixels that each kind masks, and their union."""
+    found = {
+        kind: int(np.count_nonzero(combined & np.uint8(flag)))
+        for kind, flag in FLAG_OF_KIND.items()
+    }
+    return found | {"union": int(np.count_nonzero(combined))}
+
+
+def combine_files(masks: list[tuple[str, str, str]], output: str | Path) -> None:
+    """Combine mask files, write the result, and print how many pixels each kind masks.
+
+    Parameters
+    ----------
+    masks : list of (kind, file, name)
+        Kind of each mask, where it is, and the name it shall have in the header.
+    output : str or Path
+        FITS file: 8-bit flags, nonzero is bad, with counts and digests of the
+        masks in the header.
+
+    Raises
+    ------
+    FrameError
+        If a mask cannot be read or the shapes differ.
+    """
+    from astropy.io import fits
+
+    from lightmask.images import read_mask, write_fits
+    from lightmask.provenance import add_card, add_source, file_digest
+
+    arrays = [(kind, read_mask(file)) for kind, file, _ in masks]
+    try:
+        combined = combine(arrays)
+    except ValueError as error:
+        raise FrameError(f"{', '.join(name for _, _, name in masks)}: {error}") from None
+    hdu = fits.PrimaryHDU(combined)
+    hdu.header["IMAGETYP"] = ("combined mask", "1: flat mask, 2: dark mask, 3: both")
+    add_card(hdu.header, "VERSION")
+    for kind, count in counts(combined).items():
+        text = count_text(count, combined.size)
+        print(f"{kind}: {text}")
+        add_card(hdu.header, f"{kind} PIXELS", count, text)
+    numbers = dict.fromkeys(FLAG_OF_KIND, 0)
+    for kind, file, name in masks:
+        numbers[kind] += 1
+        add_source(hdu.header, f"{kind}{numbers[kind]}", name, file_digest(file))
+    write_fits(fits.HDUList([hdu]), output)

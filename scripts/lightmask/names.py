@@ -1,0 +1,58 @@
+"""Names of frames that a shell, a FITS header and Snakemake's command line can all carry.
+
+On a cluster Snakemake hands wildcards to its jobs on a command line, which it
+splits at commas; a quote or a brace fares no better in a shell or a format
+string. Such characters are percent-encoded in wildcards and result paths.
+"""
+
+import re
+from urllib.parse import quote, unquote
+
+FITS_SUFFIX = re.compile(r"\.(?:fits|fit|fts)(\.(?:gz|bz2|fz))?$", re.IGNORECASE)
+"""How the name of a FITS file ends; the group is its compression suffix."""
+
+_KEPT = frozenset(" ._-()/")
+
+
+def encode(path: str) -> str:
+    """Percent-encode all but letters, digits, ``/`` and the characters in ``" ._-()"``.
+
+    Parameters
+    ----------
+    path : str
+        A relative path with ``/`` between folders, as `os.fsdecode` gives it.
+
+    Returns
+    -------
+    str
+        The encoded path; `decode` reverses it. Letters and digits of any
+        script stay as they are.
+    """
+    return "".join(
+        c if c in _KEPT or c.isalpha() or c.isdecimal() else quote(c, safe="", errors="surrogateescape")
+        for c in path
+    )
+
+
+def decode(name: str) -> str:
+    """Reverse `encode`."""
+    return unquote(name, errors="surrogateescape")
+
+
+def output_name(path: str) -> str:
+    """Give the name under which the results of a frame stand.
+
+    Parameters
+    ----------
+    path : str
+        Path of the frame, relative to the frames folder.
+
+    Returns
+    -------
+    str
+        The encoded path without a compression suffix (``.gz .bz2 .fz``).
+    """
+    suffix = FITS_SUFFIX.search(path)
+    if suffix and suffix[1]:
+        path = path[: suffix.start(1)]
+    return encode(path)

@@ -1,0 +1,44 @@
+"""Header cards that say what made a file, from what, and how: ``HIERARCH LIGHTMASK ...``."""
+
+import hashlib
+import os
+from urllib.parse import quote
+
+from astropy.io import fits
+
+from lightmask import __version__
+
+Value = str | int | float | bool
+
+
+def file_digest(path: str | os.PathLike) -> str:
+    """Give the SHA-256 of a file's bytes, in hexadecimal, as ``sha256sum`` prints it."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def add_card(header: fits.Header, keyword: str, value: Value = __version__, comment: str = "") -> None:
+    """Add a card of ours; a comment that does not fit is left out, not cut."""
+    keyword = f"HIERARCH LIGHTMASK {keyword.upper()}"
+    room = fits.Card.length - len(str(fits.Card(keyword, value)).rstrip()) - len(" / ")
+    header[keyword] = (value, comment if len(comment) <= room else "")
+
+
+def add_source(header: fits.Header, role: str, name: str, digest: str) -> None:
+    """Add the name and the SHA-256 of an input.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Where to add them.
+    role : str
+        What the input was: ``frame``, ``flat1``, ``dark2``.
+    name : str
+        Its path; percent-encoded to ASCII, shortened at the front to fit.
+    digest : str
+        Its SHA-256; the card holds the first 32 digits, all that fits.
+    """
+    add_card(header, f"{role} SHA256", digest[:32])
+    ascii_name = quote(name, safe=" ._-()/", errors="surrogateescape")
+    room = fits.Card.length - len(f"HIERARCH LIGHTMASK {role} = ''")
+    add_card(header, role, ascii_name if len(ascii_name) <= room else "..." + ascii_name[3 - room :])

@@ -1,0 +1,128 @@
+"""The tables of a night: what is in it, and what became of each LIGHT frame."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lightmask import flags
+from lightmask.files import whole_file
+from lightmask.logs import failure
+
+FRAME_COLUMNS = ("path", "type", "shape", "filter", "exposure", "binning", "camera", "combined_mask", "problem")
+REASONS = tuple(name.lower() for name in flags.BITS)
+COUNTS = ("pixels", "masked", "fraction", *REASONS)
+SUMMARY_COLUMNS = {
+    "path": "LIGHT frame, in the frames folder",
+    "masked_frame": "its result, in results/masked",
+    "filter": "filter",
+    "exposure": "exposure time",
+    "pixels": "pixels of the frame",
+    "masked": "pixels that MASK masks",
+    "fraction": "masked / pixels",
+    **{flag.name.lower(): meaning for flag, meaning in flags.MEANING.items() if flag.name},
+    "iterations": "cosmic pixels found in each iteration",
+    "problem": "why there is no result",
+}
+
+
+def write_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[str], path: str | os.PathLike) -> None:
+    """Write rows under a line of column names; UTF-8, a name in another encoding with its bytes escaped."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with whole_file(path) as part:
+        part.write_text(text.getvalue(), encoding="utf-8", errors="backslashreplace", newline="")
+
+
+def read_csv(path: str | os.PathLike) -> list[dict[str, str]]:
+    """Read what `write_csv` wrote."""
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def summary_rows(
+    lights: Iterable[Mapping[str, Any]], statistics: Iterable[str | os.PathLike | None]
+) -> list[dict[str, Any]]:
+    """Give a row per LIGHT frame, with its counts where it was masked.
+
+    Parameters
+    ----------
+    lights : iterable of dict
+        Of each LIGHT frame ``path``, ``masked_frame``, ``filter``,
+        ``exposure`` and, if it was not masked, ``problem``.
+    statistics : iterable of path or None
+        For each of them the file that `masking.mask_frame` wrote, if it did.
+    """
+    rows = []
+    for light, file in zip(lights, statistics, strict=True):
+        row = {column: light.get(column, "") for column in SUMMARY_COLUMNS}
+        if file is not None:
+            found = json.loads(Path(file).read_text(encoding="utf-8"))
+            row |= {column: found[column] for column in COUNTS}
+            row["iterations"] = " ".join(map(str, found["iterations"]))
+        rows.append(row)
+    return rows
+
+
+def write_partial(
+    lights: Iterable[Mapping[str, Any]], outcomes: Iterable[tuple[Path, Path]], csv_path: Path, ecsv_path: Path
+) -> list[str]:
+    """Write the summary of a night that has failed frames, and give the causes.
+
+    Parameters
+    ----------
+    lights : iterable of dict
+        As `summary_rows` takes them.
+    outcomes : iterable of (Path, Path)
+        For each of them the statistics file and the log, which may not be there.
+    csv_path, ecsv_path : Path
+        Where to write. The files get the oldest of times, so that the next run
+        takes them for out of date.
+
+    Returns
+    -------
+    list of str
+        One line per LIGHT frame that has no result.
+    """
+    rows: list[dict[str, Any]] = []
+    statistics: list[Path | None] = []
+    for light, (file, log) in zip(lights, outcomes, strict=True):
+        done = file.exists()
+        problem = "" if done else failure(log) or f"{light['path']}: not masked yet"
+        rows.append({**light, "problem": problem})
+        statistics.append(file if done else None)
+    write_summary(summary_rows(rows, statistics), csv_path, ecsv_path)
+    for path in (csv_path, ecsv_path):
+        os.utime(path, (0, 0))
+    return [row["problem"] for row in rows if row["problem"]]
+
+
+def orphans(masked: Path, expected: Iterable[str]) -> list[str]:
+    """List masked frames, by name, that are not expected any more."""
+    known = set(expected)
+    found = (path.relative_to(masked).as_posix() for path in masked.rglob("*") if path.is_file())
+    return sorted(name for name in found if name not in known and not name.endswith(".part"))
+
+
+def write_summary(rows: list[dict[str, Any]], csv_path: str | os.PathLike, ecsv_path: str | os.PathLike) -> None:
+    """Write the summary as plain CSV and as ECSV, which knows units, types and what is missing."""
+    from astropy.table import MaskedColumn, Table
+
+    write_csv(rows, SUMMARY_COLUMNS, csv_path)
+    table = Table()
+    for name, meaning in SUMMARY_COLUMNS.items():
+        values = [row[name] for row in rows]
+        dtype = float if name in ("fraction", "exposure") else int if name in COUNTS else str
+        if name == "exposure" and not all(isinstance(v, int | float) or v == "" for v in values):
+            dtype = str  # a header holds text there: show it
+        missing = [v == "" and dtype is not str for v in values]
+        filled = [dtype() if gone else dtype(v) for v, gone in zip(values, missing, strict=True)]
+        table[name] = MaskedColumn(filled, mask=missing, dtype=dtype, description=meaning)
+    table["exposure"].unit = "s" if table["exposure"].dtype.kind == "f" else None
+    with whole_file(ecsv_path) as part:
+        table.write(part, format="ascii.ecsv", overwrite=True)

@@ -1,0 +1,14 @@
+"""Rule list_frames: write the table of all files of the night."""
+
+from lightmask.logs import logged_to
+from lightmask.summary import FRAME_COLUMNS, write_csv
+
+
+def main(rows, output):
+    """Write one row per file."""
+    write_csv(rows, FRAME_COLUMNS, output)
+
+
+if "snakemake" in globals():
+    with logged_to(snakemake.log[0]):
+        main(snakemake.params.rows, snakemake.output[0])
