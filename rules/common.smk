@@ -1,6 +1,7 @@
 # The configuration, the frames of the night, and what each rule takes from them.
 import hashlib
 import os
+import shlex
 import sys
 from collections import Counter
 
@@ -8,6 +9,9 @@ from snakemake.exceptions import WorkflowError
 
 CHECKOUT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 sys.path.insert(0, str(CHECKOUT / "scripts"))
+# Snakemake writes the interpreter into its commands as it is, blanks and all.
+if os.path.exists(sys.executable):  # not quoted yet
+    sys.executable = shlex.quote(sys.executable)
 
 from lightmask import configuration, demo, frames, logs, masks, names, summary
 
@@ -24,12 +28,18 @@ def here(path):
     return Path(str(workflow.modifier.path_modifier.modify(path)))
 
 
+def stop(message):
+    """End before any job starts, with a message and no traceback."""
+    logger.error(message)
+    sys.exit(1)
+
+
 def checked_config():
     """Complete the configuration with defaults; stop where it is wrong."""
     try:
         return configuration.validated(config)
     except ValueError as error:
-        raise WorkflowError(str(error))
+        stop(str(error))
 
 
 def search_folder():
@@ -37,7 +47,7 @@ def search_folder():
     folder = here(DEMO) if IS_DEMO else Path(CONFIG["frames"]).expanduser()
     if not (IS_DEMO or folder.is_dir()):
         found = "a file" if folder.exists() else "nothing"
-        raise WorkflowError(
+        stop(
             f"frames: found {found} at {folder.absolute()}; expected a folder of FITS files"
         )
     keywords = frames.keywords_needed(CONFIG)
@@ -51,7 +61,7 @@ def search_folder():
             planned=demo.described(keywords) if IS_DEMO else None,
         )
     except OSError as error:
-        raise WorkflowError(f"{error.filename}: {error.strerror}")
+        stop(f"{error.filename}: {error.strerror}")
     return frames.frames(files, CONFIG)
 
 
@@ -60,7 +70,7 @@ def frames_to_mask():
     if not any(frame.type == frames.LIGHT for frame in NIGHT):
         kinds = Counter(f.type or f.problem or "type not given" for f in NIGHT)
         listed = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
-        raise WorkflowError(
+        stop(
             f"frames: no LIGHT frame in {CONFIG['frames']}; found {listed or 'no FITS file'}; expected "
             f"{' or '.join(CONFIG['frame_type']['keywords'])} to be one of "
             f"{', '.join(CONFIG['frame_type']['light'])} (see frame_type in the configuration)"
@@ -112,7 +122,16 @@ def file_of(frame):
     if IS_DEMO and frame.path in demo.NAMES:
         return f"{DEMO}/{frame.path}"  # made by a rule, so a prefix applies
     folder = here(DEMO) if IS_DEMO else Path(CONFIG["frames"]).expanduser()
-    return local(str(folder / frame.path))
+    path = folder / frame.path
+    if "{" in str(path):
+        # Snakemake takes {word} for a wildcard wherever it stands: go by a link.
+        link = here(f"results/links/{names.encode(frame.path)}")
+        if not link.is_symlink() or link.readlink() != path.absolute():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(path.absolute())
+        path = link
+    return local(str(path))
 
 
 def light(wildcards):
@@ -202,12 +221,7 @@ def night_table(wildcards):
 def light_rows(wildcards):
     """List what the summary takes from the headers of the LIGHT frames."""
     return [
-        {
-            "path": frame.path,
-            "masked_frame": name,
-            "filter": row["filter"],
-            "exposure": row["exposure"],
-        }
+        {"path": row["path"], "masked_frame": name, "filter": row["filter"], "exposure": row["exposure"]}
         for name, frame in LIGHTS.items()
         for row in [frames.table_row(frame, CONFIG)]
     ]

@@ -12,6 +12,15 @@ from jsonschema.exceptions import ValidationError, best_match
 
 Config = dict[str, Any]
 
+IN_WORDS = {
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "string": "text",
+    "array": "a list",
+    "object": "a section of keys",
+    "null": "null",
+}
 PYTHON_TYPES = {"number": (int, float), "integer": int, "boolean": bool}
 
 
@@ -83,8 +92,10 @@ def _explained(error: ValidationError) -> Iterator[str]:
     error = best_match([error]) or error
     expected = error.message
     if error.validator == "type":
-        types = error.validator_value
-        expected = f"expected {types if isinstance(types, str) else ' or '.join(types)}"
+        types = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
+        expected = f"expected {' or '.join(IN_WORDS[name] for name in types)}"
+        if types == ["string"] and isinstance(error.instance, int | float):
+            expected += "; put it in quotes"
     elif error.validator == "enum":
         expected = f"expected one of {', '.join(map(str, error.validator_value))}"
     elif error.validator in ("minimum", "exclusiveMinimum"):

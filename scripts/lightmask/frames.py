@@ -104,7 +104,7 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def describe(hdus: Any, path: str | os.PathLike, keywords: Iterable[str]) -> dict[str, Any]:
+def describe(hdus: Any, keywords: Iterable[str]) -> dict[str, Any]:
     """Take shape and keywords from the headers of an open FITS file.
 
     Returns
@@ -119,11 +119,11 @@ def describe(hdus: Any, path: str | os.PathLike, keywords: Iterable[str]) -> dic
     problem = ""
     headers = [hdus[0].header]
     try:
-        image = hdus[find_image(hdus, path)]
+        image = hdus[find_image(hdus, "")]
         shape = list(image.shape)
         headers.insert(0, image.header)
     except FrameError as error:
-        problem = str(error).removeprefix(f"{path}: ")
+        problem = str(error).removeprefix(": ")
     cards = {
         keyword: _plain(value)
         for keyword in keywords
@@ -149,15 +149,19 @@ def _read(path: Path, keywords: Iterable[str], status: os.stat_result | None) ->
         problem = "not a regular file; take it out of the folder"
     else:
         try:
-            with readable(path), fits.open(path, memmap=False) as hdus:
-                return describe(hdus, path, keywords)
+            with readable(""), fits.open(path, memmap=False) as hdus:
+                return describe(hdus, keywords)
         except FrameError as error:
-            problem = str(error).removeprefix(f"{path}: ")
+            problem = str(error).removeprefix(": ")
     return {"shape": [], "cards": {}, "problem": problem}
 
 
 def scan(
-    folder: Path, cache: Path, keywords: list[str], leave_out: Iterable[Path] = (), planned: dict[str, Any] | None = None
+    folder: Path,
+    cache: Path,
+    keywords: list[str],
+    leave_out: Iterable[Path] = (),
+    planned: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Describe all FITS files of a folder; read only headers of files that are new or changed.
 
@@ -256,7 +260,7 @@ def table_row(frame: Frame, config: dict[str, Any]) -> dict[str, Value]:
     keywords = config["table_keywords"]
     binning = [str(frame.cards[keyword]) for keyword in keywords["binning"] if keyword in frame.cards]
     return {
-        "path": frame.path,
+        "path": names.printable(frame.path),
         "type": frame.type,
         "shape": "x".join(map(str, reversed(frame.shape))),
         "filter": first(frame.cards, keywords["filter"]),

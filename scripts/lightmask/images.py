@@ -33,6 +33,13 @@ UNREADABLE = (
 )
 DECOMPRESS = {b"\x1f\x8b": gzip.decompress, b"BZ": bz2.decompress}
 FITS_BEGINNING = b"SIMPLE  ="
+PLAINLY = {
+    "buffer is too small": "truncated: it ends before its pixels do",
+    "Error validating header": "truncated or corrupt: the header of an HDU breaks off",
+    "No SIMPLE card found": "not FITS: it does not begin with SIMPLE",
+    "Empty or corrupt FITS file": "empty, or its compressed stream is broken",
+}
+"""What errors of astropy's mean to somebody who only has the file."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Image:
 
 
 @contextmanager
-def readable(path: str | os.PathLike) -> Iterator[None]:
+def readable(name: str | os.PathLike) -> Iterator[None]:
     """Turn whatever goes wrong while a file is read into a `FrameError` that names it."""
     try:
         with warnings.catch_warnings():
@@ -65,45 +72,51 @@ def readable(path: str | os.PathLike) -> Iterator[None]:
             warnings.filterwarnings("error", "Error validating header", AstropyUserWarning)
             yield
     except UNREADABLE as error:
-        cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        if "buffer is too small" in cause:
-            cause = "truncated: it ends before its pixels do"
-        raise FrameError(f"{path}: cannot be read ({cause}); copy it again, or take it out of the folder") from error
+        cause = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+        cause = next((plain for said, plain in PLAINLY.items() if said in cause), cause)
+        raise FrameError(f"{name}: cannot be read ({cause}); copy it again, or take it out of the folder") from error
 
 
-def read_bytes(path: str | os.PathLike) -> bytes:
+def read_bytes(path: str | os.PathLike, name: str) -> bytes:
     """Read a FITS file as it is, but decompressed.
+
+    Parameters
+    ----------
+    path : path
+        Where it is.
+    name : str
+        What messages call it: its path in the frames folder.
 
     Raises
     ------
     FrameError
         If it is not FITS, or changes while it is read.
     """
-    with readable(path):
+    with readable(name):
         before = os.stat(path)
         content = Path(path).read_bytes()
         after = os.stat(path)
         if decompress := DECOMPRESS.get(content[:2]):
             content = decompress(content)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise FrameError(f"{path}: changed while it was read; start again when it is complete")
+        raise FrameError(f"{name}: changed while it was read; start again when it is complete")
     if not content.startswith(FITS_BEGINNING):
         raise FrameError(
-            f"{path}: not a FITS file: begins with {content[:9]!r}, expected {FITS_BEGINNING!r}; "
+            f"{name}: not a FITS file: begins with {content[:9]!r}, expected {FITS_BEGINNING!r}; "
             "take it out of the folder"
         )
     return content
 
 
-def open_bytes(content: bytes, path: str | os.PathLike, scale: bool = True) -> fits.HDUList:
+def open_bytes(content: bytes, name: str, scale: bool = True) -> fits.HDUList:
     """Open the content of a FITS file, complete to its last HDU.
 
     Parameters
     ----------
     content : bytes
         What `read_bytes` gave; pixels are views of it where that is possible.
-    path : path
-        The file, for messages.
+    name : str
+        What messages call the file.
     scale : bool
         Whether BSCALE, BZERO and BLANK are applied to pixels; if not, they are
         passed through as they are.
@@ -113,13 +126,13 @@ def open_bytes(content: bytes, path: str | os.PathLike, scale: bool = True) -> f
     FrameError
         If a header is broken, or data are missing at the end.
     """
-    with readable(path):
+    with readable(name):
         hdus = fits.HDUList.fromstring(content, do_not_scale_image_data=not scale)
         len(hdus)  # reads to the end
         return hdus
 
 
-def find_image(hdus: fits.HDUList, path: str | os.PathLike) -> int:
+def find_image(hdus: fits.HDUList, name: str) -> int:
     """Find the HDU with the image: the primary, or the first image extension if that is empty.
 
     Raises
@@ -134,11 +147,11 @@ def find_image(hdus: fits.HDUList, path: str | os.PathLike) -> int:
             hdus[index]
         except IndexError:
             raise FrameError(
-                f"{path}: no image in the primary HDU or an extension; take it out of the folder"
+                f"{name}: no image in the primary HDU or an extension; take it out of the folder"
             ) from None
     shape = hdus[index].shape
     if len(shape) != 2 or 0 in shape:
-        raise FrameError(f"{path}: image of shape {shape_text(shape)}, expected two axes with pixels; convert it")
+        raise FrameError(f"{name}: image of shape {shape_text(shape)}, expected two axes with pixels; convert it")
     return index
 
 
@@ -151,7 +164,7 @@ def shape_text(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, reversed(shape)))
 
 
-def read_image(hdus: fits.HDUList, path: str | os.PathLike) -> Image:
+def read_image(hdus: fits.HDUList, name: str) -> Image:
     """Read the image of an open FITS file, and its mask.
 
     Raises
@@ -159,22 +172,22 @@ def read_image(hdus: fits.HDUList, path: str | os.PathLike) -> Image:
     FrameError
         Where `find_image` does, or if MASK has another shape than the image.
     """
-    hdu = hdus[find_image(hdus, path)]
+    hdu = hdus[find_image(hdus, name)]
     header = hdu.header.copy()
     if hdu is not hdus[0]:
         header.extend(hdus[0].header, unique=True)
-    with readable(path):
+    with readable(name):
         data = hdu.data
         mask = hdus["MASK"].data if "MASK" in hdus else None
     if "MASK" in hdus:
         found = "no data" if mask is None else shape_text(mask.shape)
         if mask is None or mask.shape != data.shape:
-            raise FrameError(f"{path}: its MASK has {found}, expected {shape_text(data.shape)}; mend or remove it")
+            raise FrameError(f"{name}: its MASK has {found}, expected {shape_text(data.shape)}; mend or remove it")
         mask = mask.astype(bool)  # any nonzero value masks, as in `CCDData.read`
     return Image(data.astype(data.dtype.newbyteorder("="), copy=False), mask, header)
 
 
-def read_mask(path: str | os.PathLike) -> NDArray[np.bool_]:
+def read_mask(path: str | os.PathLike, name: str) -> NDArray[np.bool_]:
     """Read a mask: True where the image of a FITS file is not zero.
 
     Returns
@@ -187,9 +200,9 @@ def read_mask(path: str | os.PathLike) -> NDArray[np.bool_]:
     FrameError
         If the file holds no 2-D image.
     """
-    hdus = open_bytes(read_bytes(path), path)
-    hdu = hdus[find_image(hdus, path)]
-    with readable(path):
+    hdus = open_bytes(read_bytes(path, name), name)
+    hdu = hdus[find_image(hdus, name)]
+    with readable(name):
         return hdu.data != 0
 
 

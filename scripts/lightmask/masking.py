@@ -105,8 +105,8 @@ def mask_frame(
     FrameError
         If the frame cannot be used, or changes while it is read.
     """
-    content = read_bytes(frame)
-    image = read_image(open_bytes(content, frame), frame)
+    content = read_bytes(frame, name)
+    image = read_image(open_bytes(content, name), name)
     static, sources = _read_combined(combined) if combined is not None else (None, [])
     if static is not None and static.shape != image.data.shape:
         raise FrameError(
@@ -117,7 +117,7 @@ def mask_frame(
     found, iterations = flag_pixels(image, static, parameters)
     counted = statistics(found, config["masked"], iterations)
 
-    hdus = open_bytes(content, frame, scale=False)
+    hdus = open_bytes(content, name, scale=False)
     for index, hdu in enumerate(hdus):
         if isinstance(hdu, fits.CompImageHDU):
             # CCDData.read takes no compressed extension for the image.
@@ -136,7 +136,8 @@ def mask_frame(
 
 def _read_combined(path: str | os.PathLike) -> tuple[NDArray[np.uint8], list[tuple[str, Value]]]:
     """Read the flags of a combined mask, and the cards that name its masks."""
-    hdu = open_bytes(read_bytes(path), path)[0]
+    name = Path(path).name
+    hdu = open_bytes(read_bytes(path, name), name)[0]
     cards = [
         (card.keyword.removeprefix("LIGHTMASK "), card.value)
         for card in hdu.header.cards

@@ -144,7 +144,7 @@ def combine_files(masks: list[tuple[str, str, str]], output: str | Path) -> None
     from lightmask.images import read_mask, write_fits
     from lightmask.provenance import add_card, add_source, file_digest
 
-    arrays = [(kind, read_mask(file)) for kind, file, _ in masks]
+    arrays = [(kind, read_mask(file, name)) for kind, file, name in masks]
     try:
         combined = combine(arrays)
     except ValueError as error:

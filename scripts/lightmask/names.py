@@ -5,6 +5,7 @@ splits at commas; a quote or a brace fares no better in a shell or a format
 string. Such characters are percent-encoded in wildcards and result paths.
 """
 
+import os
 import re
 from urllib.parse import quote, unquote
 
@@ -56,3 +57,8 @@ def output_name(path: str) -> str:
     if suffix and suffix[1]:
         path = path[: suffix.start(1)]
     return encode(path)
+
+
+def printable(path: str) -> str:
+    """Escape what a table or a terminal cannot show, such as ``\\n`` and bytes that are no UTF-8."""
+    return "".join(c if c.isprintable() else repr(os.fsencode(c))[2:-1] for c in path)

@@ -1,0 +1,86 @@
+"""What several test files need: small frames, real frames, and runs of the workflow."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+CHECKOUT = Path(__file__).parent.parent
+DATA = Path(os.environ.get("LIGHTMASK_DATA", CHECKOUT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Folder of real frames, which are never part of the repository."""
+
+    def folder(name):
+        if not (DATA / name).is_dir():
+            pytest.skip(f"no real frames in {DATA / name}")
+        return DATA / name
+
+    return folder
+
+
+def write_light(path, shape=(64, 80), seed=1, data=None, **cards):
+    """Write a LIGHT frame of noise with one cosmic ray at (10, 10)."""
+    if data is None:
+        data = np.random.default_rng(seed).normal(100, 10, shape).astype(np.float32)
+        data[..., 10, 10] += 3000
+    hdu = fits.PrimaryHDU(data)
+    for keyword, value in ({"IMAGETYP": "LIGHT", "FILTER": "r", "EXPTIME": 10.0} | cards).items():
+        if value is not None:
+            hdu.header[keyword] = value
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hdu.writeto(path, overwrite=True)
+
+
+def write_mask(path, type_, pixels=((5, 5),), shape=(64, 80), **cards):
+    """Write an 8-bit mask with some bad pixels."""
+    mask = np.zeros(shape, np.uint8)
+    for pixel in pixels:
+        mask[pixel] = 1
+    hdu = fits.PrimaryHDU(mask)
+    hdu.header["IMAGETYP"] = type_
+    hdu.header.update(cards)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hdu.writeto(path, overwrite=True)
+
+
+def write_night(folder, lights=("a.fits", "b.fits")):
+    """Write a small night: LIGHT frames, one flat mask (4 pixels), one dark mask (3)."""
+    for seed, name in enumerate(lights):
+        write_light(folder / name, seed=seed)
+    write_mask(folder / "flat_mask.fits", "flat mask", [(5, 5), (5, 6), (5, 7), (5, 8)])
+    write_mask(folder / "dark_mask.fits", "dark mask", [(5, 8), (20, 20), (30, 30)])
+
+
+class Run:
+    """A finished run of the workflow."""
+
+    def __init__(self, process, work):
+        self.returncode = process.returncode
+        self.output = process.stdout
+        self.results = work / "results"
+
+    @property
+    def jobs(self):
+        """The `message` of every job that was started, in order of names."""
+        return sorted(
+            line.partition(": ")[2] for line in self.output.splitlines() if line.startswith("Job ") and ": " in line
+        )
+
+
+def run_workflow(work, *arguments, snakefile=CHECKOUT / "Snakefile", cores=2):
+    """Run `snakemake` as a user does, in a working directory of its own."""
+    process = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-s", snakefile, "--directory", work, "--cores", str(cores), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+    )
+    return Run(process, Path(work))
