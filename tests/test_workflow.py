@@ -1,0 +1,319 @@
+"""Whole runs of the workflow, each as a user would start it, on small nights."""
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.nddata import CCDData
+from conftest import CHECKOUT, run_workflow, write_light, write_mask, write_night
+
+MASKED = ["Masking a.fits", "Masking b.fits"]
+TABLES = ["Listing the frames of the night", "Summarising the night"]
+
+
+def digests(folder):
+    """SHA-256 of every file below a folder, by relative path."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def of_kinds(run):
+    """How many jobs of each kind a run started; a set of masks by no name."""
+    return Counter("Combining masks" if job.startswith("Combining masks") else job for job in run.jobs)
+
+
+def rows(table):
+    with open(table, newline="", encoding="utf-8") as file:
+        return {row["path"]: row for row in csv.DictReader(file)}
+
+
+@pytest.fixture
+def night(tmp_path):
+    write_night(tmp_path / "night")
+    return tmp_path / "night"
+
+
+@pytest.fixture
+def work(tmp_path):
+    return tmp_path / "work"
+
+
+@pytest.fixture
+def start(night, work):
+    """Run the workflow on the night, with further arguments."""
+
+    def run(*arguments, **config):
+        pairs = [f"frames={night}", *(f"{key}={value}" for key, value in config.items())]
+        return run_workflow(work, *arguments, "--config", *pairs)
+
+    return run
+
+
+def test_dry_run_on_a_new_folder_lists_every_job(start, work):
+    run = start("-n")
+    assert run.returncode == 0, run.output
+    assert set(MASKED + TABLES) <= set(run.jobs)
+    assert of_kinds(run)["Combining masks"] == 1
+    assert not (work / "results/masked").exists()
+
+
+def test_reruns_make_what_changed_and_nothing_else(start, night, work):
+    first = start()
+    assert first.returncode == 0, first.output
+    assert of_kinds(first) == Counter([*MASKED, *TABLES, "Combining masks"])
+
+    assert start().jobs == []
+
+    write_light(night / "c.fits", seed=3)
+    assert of_kinds(start()) == Counter(["Masking c.fits", *TABLES])
+
+    write_mask(night / "dark_mask.fits", "dark mask", [(40, 40)])
+    changed = start()
+    assert of_kinds(changed) == Counter([*MASKED, "Masking c.fits", "Combining masks", "Summarising the night"])
+    assert fits.getdata(work / "results/masked/a.fits", "FLAGS")[40, 40] == 2
+
+    assert of_kinds(start(cosmic_rays="{sigclip: 5}")) == Counter(
+        [*MASKED, "Masking c.fits", "Summarising the night"]
+    )
+    assert start(cosmic_rays="{sigclip: 5}").jobs == []
+
+    (night / "c.fits").unlink()
+    deleted = start(cosmic_rays="{sigclip: 5}")
+    assert deleted.jobs == TABLES
+    assert "results/masked/c.fits: no LIGHT frame stands behind it any more" in deleted.output
+    assert "c.fits" not in rows(work / "results/frames.csv")
+    assert "c.fits" not in rows(work / "results/summary.csv")
+
+
+def test_an_edit_of_the_library_remakes_all_masked_frames(night, work, tmp_path):
+    checkout = tmp_path / "checkout"
+    for part in ("Snakefile", "config.yaml"):
+        checkout.mkdir(exist_ok=True)
+        shutil.copy(CHECKOUT / part, checkout)
+    for part in ("rules", "scripts", "envs", "profiles"):
+        shutil.copytree(CHECKOUT / part, checkout / part, ignore=shutil.ignore_patterns("__pycache__"))
+    arguments = ["--config", f"frames={night}"]
+    assert run_workflow(work, *arguments, snakefile=checkout / "Snakefile").returncode == 0
+    assert run_workflow(work, *arguments, snakefile=checkout / "Snakefile").jobs == []
+    with open(checkout / "scripts/lightmask/flags.py", "a") as code:
+        code.write("# an edit\n")
+    assert set(MASKED) <= set(run_workflow(work, *arguments, snakefile=checkout / "Snakefile").jobs)
+
+
+def test_headers_are_read_once(start, night, work):
+    assert start("-n").returncode == 0
+    before = (night / "b.fits").stat()
+    content = (night / "b.fits").read_bytes()
+    (night / "b.fits").write_bytes(content.replace(b"'LIGHT   '", b"'BIAS    '"))
+    os.utime(night / "b.fits", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert "Masking b.fits" in start("-n").jobs  # same size and mtime: not read again
+    os.utime(night / "b.fits")
+    assert "Masking b.fits" not in start("-n").jobs
+
+
+def test_masked_frame_reads_as_the_documentation_says(start, night, work):
+    assert start().returncode == 0
+    frame = CCDData.read(work / "results/masked/a.fits", unit="adu", hdu_flags="FLAGS")
+    assert frame.mask.dtype == bool
+    assert np.array_equal(frame.mask, frame.flags != 0)
+    assert frame.flags[5, 5] == 1 and frame.flags[5, 8] == 3 and frame.flags[20, 20] == 2
+    assert frame.flags[10, 10] == 4
+    assert np.array_equal(frame.data, fits.getdata(night / "a.fits"))
+    (log,) = (work / "results/logs/combine_masks").iterdir()
+    assert "union: 6 pixels (0.117%)" in log.read_text()
+    assert "1 cosmic pixels this iteration" in (work / "results/logs/mask_light/a.fits.log").read_text()
+    assert json.loads((work / "results/statistics/a.fits.json").read_text())["cosmic"] == 1
+
+
+def test_the_input_folder_is_never_written(start, night):
+    for path in [*night.iterdir(), night]:
+        path.chmod(path.stat().st_mode & ~stat.S_IWUSR & ~stat.S_IWGRP & ~stat.S_IWOTH)
+    before = digests(night)
+    assert start().returncode == 0
+    night.chmod(0o755)
+    assert digests(night) == before
+
+
+def test_same_bytes_whatever_the_cores_order_and_place(night, tmp_path):
+    write_light(night / "sub/c.fits.gz", seed=3)
+    moved = tmp_path / "another place"
+    shutil.copytree(night, moved)
+    found = []
+    for number, (folder, cores) in enumerate([(night, 1), (moved, 2)]):
+        work = tmp_path / f"work {number}"
+        assert run_workflow(work, "--config", f"frames={folder}", cores=cores).returncode == 0
+        found.append(
+            {
+                path: digest
+                for path, digest in digests(work / "results").items()
+                if not path.startswith(("benchmarks", "headers.json"))
+            }
+        )
+    assert found[0] == found[1]
+    assert "masked/sub/c.fits" in found[0]
+
+
+NAMES = [
+    "plain_1-2.fits",
+    "a b (c).fit",
+    "com,ma.fits",
+    "quo'te.FTS",
+    'dq"uote.fits',
+    "br{ac}e.fits",
+    "per%cent.fits",
+    "dol$lar$(touch x).fits",
+    "col:on=eq.fits",
+    "ünïcode é.fits",
+    "semi;colon&amp|pipe.fits",
+    "sub dir,1/x{y}.fits",
+    "new\nline.fits",
+    "-dash.fits",
+]
+
+
+@pytest.mark.parametrize("grouped", [False, True], ids=["local", "command_line"])
+def test_names_of_every_kind(tmp_path, grouped):
+    """Groups send a job's wildcards through a command line, as clusters do."""
+    night, work = tmp_path / "night {it}'s", tmp_path / "work"
+    write_night(night, NAMES)
+    groups = ["--groups", "mask_light=g", "--group-components", "g=7"] if grouped else []
+    run = run_workflow(work, *groups, "--config", f"frames={night}")
+    assert run.returncode == 0, run.output
+    summary = rows(work / "results/summary.csv")
+    assert len(summary) == len(NAMES)
+    for row in summary.values():
+        assert (work / "results/masked" / row["masked_frame"]).is_file()
+    assert (work / "results/masked/plain_1-2.fits").is_file()
+    assert (work / "results/masked/a b (c).fit").is_file()
+    assert not list(tmp_path.rglob("x"))  # nothing ran $(touch x)
+
+
+def test_a_bad_frame_costs_only_itself(start, night, work):
+    whole = (night / "a.fits").read_bytes()
+    (night / "truncated.fits").write_bytes(whole[:15000])
+    (night / "text.fits").write_text("this is no FITS file")
+    (night / "dangling.fits").symlink_to("nowhere.fits")
+    write_light(night / "cube.fits", shape=(1, 64, 80))
+    write_light(night / "small.fits", shape=(32, 32))
+    write_light(night / "flux.fits", BUNIT="Jy")
+    run = start()
+    assert run.returncode != 0
+    summary = rows(work / "results/summary.csv")
+    expected = {
+        "truncated.fits": "truncated: it ends before its pixels do",
+        "text.fits": "not FITS: it does not begin with SIMPLE",
+        "dangling.fits": "a link that leads nowhere",
+        "cube.fits": "image of shape 80x64x1, expected two axes",
+        "small.fits": "no flat mask applies (flat_mask.fits has shape 80x64, the frame 32x32)",
+        "flux.fits": "BUNIT is 'Jy', expected adu or electron",
+    }
+    for name, cause in expected.items():
+        assert cause in summary[name]["problem"]
+        assert [line for line in run.output.splitlines() if line.startswith(f"{name}: ") and cause in line]
+        assert not (work / "results/masked" / name).exists()
+    for name in ("a.fits", "b.fits"):
+        assert summary[name]["problem"] == "" and (work / "results/masked" / name).is_file()
+    assert "6 of 8 LIGHT frames have no result" in run.output
+    assert "Traceback" not in run.output
+
+    for name in expected:  # the rest heals
+        (night / name).unlink()
+    healed = start()
+    assert healed.returncode == 0, healed.output
+    assert not set(MASKED) & set(healed.jobs)
+    assert list(rows(work / "results/summary.csv")) == ["a.fits", "b.fits"]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("frames=nowhere", "frames: found nothing at"),
+        ("frames=empty", "frames: no LIGHT frame in empty; found no FITS file"),
+        ("frames=bias", "frames: no LIGHT frame in bias; found 1 BIAS; expected IMAGETYP to be one of LIGHT"),
+        ("frame=night", "configuration: frame: unknown key; did you mean frames?"),
+        ("cosmic_rays={sigclip: high}", "configuration: cosmic_rays.sigclip: found 'high'; expected a number"),
+    ],
+)
+def test_what_is_wrong_is_told_before_any_job(work, config, message):
+    (work / "empty").mkdir(parents=True)
+    write_light(work / "bias/bias.fits", IMAGETYP="BIAS")
+    run = run_workflow(work, "--config", config)
+    assert run.returncode != 0
+    assert message in run.output
+    assert "Traceback" not in run.output and 'File "' not in run.output
+    assert not run.jobs
+
+
+def test_results_are_never_taken_in_again(tmp_path):
+    write_night(tmp_path)
+    arguments = ["--config", "frames=."]
+    assert run_workflow(tmp_path, *arguments).returncode == 0
+    assert run_workflow(tmp_path, *arguments).jobs == []
+    shutil.copy(tmp_path / "results/masked/a.fits", tmp_path / "copy of a result.fits")
+    run = run_workflow(tmp_path, *arguments)
+    assert run.jobs == ["Listing the frames of the night"]
+    table = rows(tmp_path / "results/frames.csv")
+    assert table["copy of a result.fits"]["type"] == "made by lightmask"
+    assert len(table) == 5
+
+
+def test_a_link_to_a_folder_works(night, work, tmp_path):
+    (tmp_path / "link").symlink_to(night)
+    assert run_workflow(work, "--config", f"frames={tmp_path / 'link'}").returncode == 0
+    assert (work / "results/masked/a.fits").is_file()
+
+
+def test_masks_of_each_filter_are_combined_once(night, work, start):
+    write_light(night / "g1.fits", FILTER="g", seed=5)
+    write_light(night / "g2.fits", FILTER="g", seed=6)
+    write_mask(night / "flat_mask.fits", "flat mask", [(1, 1)], FILTER="r")
+    write_mask(night / "flat_mask_g.fits", "flat mask", [(2, 2)], FILTER="g")
+    run = start()
+    assert run.returncode == 0, run.output
+    assert of_kinds(run)["Combining masks"] == 2
+    combined = {path: row["combined_mask"] for path, row in rows(work / "results/frames.csv").items()}
+    assert combined["a.fits"] == combined["b.fits"] != combined["g1.fits"] == combined["g2.fits"]
+    flags = fits.getdata(work / "results/masked/g1.fits", "FLAGS")
+    assert flags[2, 2] == 1 and flags[1, 1] == 0
+
+
+def test_another_workflow_can_import_this_one(tmp_path, night):
+    (tmp_path / "Snakefile").write_text(
+        f"""
+module lightmask:
+    snakefile: {str(CHECKOUT / "Snakefile")!r}
+    config: {{"frames": "night", "cosmic_rays": {{"sigclip": 6}}}}
+    prefix: "masks"
+
+use rule * from lightmask as lightmask_*
+
+rule count:
+    default_target: True
+    input: "masks/results/summary.csv", "masks/results/masked/a.fits"
+    output: "count.txt"
+    shell: "wc -l < {{input[0]}} > {{output}}"
+"""
+    )
+    run = run_workflow(tmp_path, snakefile=tmp_path / "Snakefile")
+    assert run.returncode == 0, run.output
+    assert (tmp_path / "count.txt").read_text().strip() == "3"
+    assert fits.getheader(tmp_path / "masks/results/masked/a.fits")["LIGHTMASK SIGCLIP"] == 6
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_configuration_in_the_working_directory_is_used(work, night):
+    work.mkdir()
+    Path(work / "config.yaml").write_text(f"frames: {night}\nrequired_masks: []\nmasked: [cosmic]\n")
+    assert run_workflow(work).returncode == 0
+    assert fits.getdata(work / "results/masked/a.fits", "MASK").sum() == 1
