@@ -111,7 +111,9 @@ IS_DEMO = os.path.normpath(CONFIG["frames"]) == DEMO
 NIGHT = search_folder()
 LIGHTS = frames_to_mask()
 MATCHER = masks.MaskMatcher(NIGHT, CONFIG["match"], CONFIG["required_masks"])
-MASK_SETS = {masks.set_id(found): found for found in map(MATCHER.applying, LIGHTS.values())}
+MASK_SETS = {
+    masks.set_id(found): found for found in map(MATCHER.applying, LIGHTS.values())
+}
 LIBRARY = digest_of_library()
 if workflow.is_main_process:
     say_what_is_left_out()
@@ -137,7 +139,9 @@ def file_of(frame):
 def light(wildcards):
     """Look up the LIGHT frame behind a result."""
     if wildcards.frame not in LIGHTS:
-        raise WorkflowError(f"{wildcards.frame}: no LIGHT frame of that name in {CONFIG['frames']}")
+        raise WorkflowError(
+            f"{wildcards.frame}: no LIGHT frame of that name in {CONFIG['frames']}"
+        )
     return LIGHTS[wildcards.frame]
 
 
@@ -210,7 +214,10 @@ def night_table(wildcards):
     """List the rows of the table of all files."""
     rows = []
     for frame in NIGHT:
-        row = frames.table_row(frame, CONFIG) | {"combined_mask": "", "problem": frame.problem}
+        row = frames.table_row(frame, CONFIG) | {
+            "combined_mask": "",
+            "problem": frame.problem,
+        }
         if frame.type == frames.LIGHT and not frame.problem:
             row["combined_mask"] = combined_mask_of(frame)
             row["problem"] = MATCHER.problem(frame)
@@ -221,7 +228,12 @@ def night_table(wildcards):
 def light_rows(wildcards):
     """List what the summary takes from the headers of the LIGHT frames."""
     return [
-        {"path": row["path"], "masked_frame": name, "filter": row["filter"], "exposure": row["exposure"]}
+        {
+            "path": row["path"],
+            "masked_frame": name,
+            "filter": row["filter"],
+            "exposure": row["exposure"],
+        }
         for name, frame in LIGHTS.items()
         for row in [frames.table_row(frame, CONFIG)]
     ]

@@ -16,14 +16,16 @@ rule mask_light:
         "results/benchmarks/mask_light/{frame}.tsv"
     conda:
         "../envs/lightmask.yaml"
-    params:
-        name=path_of_frame,
-        problem=problem_of,
-        config={key: CONFIG[key] for key in ("cosmic_rays", "masked", "unit", "unit_names")},
-        library=LIBRARY,
     threads: 1
     resources:
         mem_mb=masking_memory,
+    params:
+        name=path_of_frame,
+        problem=problem_of,
+        config={
+            key: CONFIG[key] for key in ("cosmic_rays", "masked", "unit", "unit_names")
+        },
+        library=LIBRARY,
     message:
         "Masking {wildcards.frame}"
     script:

@@ -14,12 +14,12 @@ rule combine_masks:
         "results/benchmarks/combine_masks/{masks}.tsv"
     conda:
         "../envs/lightmask.yaml"
+    resources:
+        mem_mb=combining_memory,
     params:
         kinds=mask_kinds,
         names=mask_names,
         library=LIBRARY,
-    resources:
-        mem_mb=combining_memory,
     message:
         "Combining masks {wildcards.masks}"
     script:

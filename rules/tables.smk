@@ -45,11 +45,17 @@ rule summarise:
 onerror:
     # Frames that failed keep rule summarise from running: tell of all here.
     outcomes = [
-        (here(f"results/statistics/{name}.json"), here(f"results/logs/mask_light/{name}.log"))
+        (
+            here(f"results/statistics/{name}.json"),
+            here(f"results/logs/mask_light/{name}.log"),
+        )
         for name in LIGHTS
     ]
     problems = summary.write_partial(
-        light_rows(None), outcomes, here("results/summary.csv"), here("results/summary.ecsv")
+        light_rows(None),
+        outcomes,
+        here("results/summary.csv"),
+        here("results/summary.ecsv"),
     )
     logger.error(f"{len(problems)} of {len(LIGHTS)} LIGHT frames have no result:")
     for problem in problems:

@@ -82,5 +82,6 @@ def run_workflow(work, *arguments, snakefile=CHECKOUT / "Snakefile", cores=2):
         stderr=subprocess.STDOUT,
         text=True,
         timeout=600,
+        check=False,
     )
     return Run(process, Path(work))

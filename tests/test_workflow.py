@@ -83,9 +83,7 @@ def test_reruns_make_what_changed_and_nothing_else(start, night, work):
     assert of_kinds(changed) == Counter([*MASKED, "Masking c.fits", "Combining masks", "Summarising the night"])
     assert fits.getdata(work / "results/masked/a.fits", "FLAGS")[40, 40] == 2
 
-    assert of_kinds(start(cosmic_rays="{sigclip: 5}")) == Counter(
-        [*MASKED, "Masking c.fits", "Summarising the night"]
-    )
+    assert of_kinds(start(cosmic_rays="{sigclip: 5}")) == Counter([*MASKED, "Masking c.fits", "Summarising the night"])
     assert start(cosmic_rays="{sigclip: 5}").jobs == []
 
     (night / "c.fits").unlink()

@@ -21,7 +21,7 @@ IN_WORDS = {
     "object": "a section of keys",
     "null": "null",
 }
-PYTHON_TYPES = {"number": (int, float), "integer": int, "boolean": bool}
+PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {"number": (int, float), "integer": int, "boolean": bool}
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def resolve(config: Parameters, header: Mapping[str, Any], unit: str, unit_names
     for parameter, in_range, expected in (
         ("gain", lambda x: x > 0, "a number of e-/adu above 0"),
         ("readnoise", lambda x: x >= 0, "a number of e-, 0 or more"),
-        ("satlevel", lambda x: x == x, "a number of e-"),
+        ("satlevel", math.isfinite, "a number of e-"),
     ):
         keyword = config[parameter]
         if not isinstance(keyword, str):
@@ -87,7 +88,8 @@ def resolve(config: Parameters, header: Mapping[str, Any], unit: str, unit_names
         said = str(header["BUNIT"]).strip()
         if said.casefold() not in known:
             raise FrameError(
-                f"{name}: BUNIT is {said!r}, expected adu or electron; convert the frame, or say in unit_names what it means"
+                f"{name}: BUNIT is {said!r}, expected adu or electron; "
+                "convert the frame, or say in unit_names what it means"
             )
         unit = known[said.casefold()]
     if unit == "electron" and resolved["gain"] != 1:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lightmask.images import write_fits
 
-Image = NDArray[np.float32]
+Image = NDArray[np.float64]
 
 SEED = 8_5
 SHAPE = (768, 1024)

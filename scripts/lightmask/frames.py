@@ -245,9 +245,7 @@ def _without_collisions(found: list[Frame]) -> list[Frame]:
             for frame in claimants + above:
                 rivals = ", ".join(sorted({f.path for f in claimants + above} - {frame.path}))
                 collisions[frame.path] = f"its result {name} would collide with that of {rivals}; rename one"
-    return [
-        Frame(f.path, f.type, f.shape, f.cards, collisions[f.path]) if f.path in collisions else f for f in found
-    ]
+    return [Frame(f.path, f.type, f.shape, f.cards, collisions[f.path]) if f.path in collisions else f for f in found]
 
 
 def first(cards: dict[str, Value], keywords: Iterable[str]) -> Value:

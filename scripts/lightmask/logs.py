@@ -13,7 +13,7 @@ FAILED = "FAILED: "
 
 
 @contextmanager
-def logged_to(path: str) -> Iterator[None]:
+def logged_to(path: str | os.PathLike) -> Iterator[None]:
     """Send both streams of this process to a log for as long as the context lasts.
 
     File descriptors are redirected, not `sys.stdout`, so that what compiled
@@ -53,7 +53,7 @@ def logged_to(path: str) -> Iterator[None]:
             sys.stderr.flush()
 
 
-def failure(path: str) -> str:
+def failure(path: str | os.PathLike) -> str:
     """Give the cause in a log that `logged_to` wrote, or an empty string."""
     try:
         with open(path, encoding="utf-8", errors="replace") as log:

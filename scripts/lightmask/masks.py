@@ -47,9 +47,7 @@ class MaskMatcher:
     """Find the masks of a night that apply to each of its LIGHT frames."""
 
     def __init__(self, night: list[Frame], match: dict[str, list[str]], required: list[str]):
-        self.masks = {
-            kind: [frame for frame in night if KIND_OF_TYPE.get(frame.type) == kind] for kind in FLAG_OF_KIND
-        }
+        self.masks = {kind: [frame for frame in night if KIND_OF_TYPE.get(frame.type) == kind] for kind in FLAG_OF_KIND}
         self.match = match
         self.required = required
         self._found: dict[tuple, list[tuple[str, Frame]]] = {}
@@ -116,10 +114,7 @@ def combine(masks: list[tuple[str, np.ndarray]]) -> np.ndarray:
 
 def counts(combined: np.ndarray) -> dict[str, int]:
     """Count the pixels that each kind masks, and their union."""
-    found = {
-        kind: int(np.count_nonzero(combined & np.uint8(flag)))
-        for kind, flag in FLAG_OF_KIND.items()
-    }
+    found = {kind: int(np.count_nonzero(combined & np.uint8(flag))) for kind, flag in FLAG_OF_KIND.items()}
     return found | {"union": int(np.count_nonzero(combined))}
 
 

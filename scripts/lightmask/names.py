@@ -30,8 +30,7 @@ def encode(path: str) -> str:
         script stay as they are.
     """
     return "".join(
-        c if c in _KEPT or c.isalpha() or c.isdecimal() else quote(c, safe="", errors="surrogateescape")
-        for c in path
+        c if c in _KEPT or c.isalpha() or c.isdecimal() else quote(c, safe="", errors="surrogateescape") for c in path
     )
 
 
@@ -60,5 +59,5 @@ def output_name(path: str) -> str:
 
 
 def printable(path: str) -> str:
-    """Escape what a table or a terminal cannot show, such as ``\\n`` and bytes that are no UTF-8."""
+    """Escape what a table or a terminal cannot show: line ends, and bytes that are no UTF-8."""
     return "".join(c if c.isprintable() else repr(os.fsencode(c))[2:-1] for c in path)

@@ -1,0 +1,48 @@
+# What developers and first-time users run. Everything is installed into .venv.
+.DELETE_ON_ERROR:
+PYTHON ?= python3
+RUN := .venv/bin/python -m
+
+.PHONY: demo test check figures docs lock clean
+
+demo: .venv/workflow ## mask the built-in night
+	$(RUN) snakemake --cores all
+
+test: .venv/test ## all tests
+	$(RUN) pytest
+
+check: .venv/test ## what needs no test run: lint, format, types
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) snakefmt --check Snakefile rules
+	$(RUN) mypy
+	$(RUN) snakemake --lint
+
+figures: .venv/test demo ## the README's picture and numbers
+	.venv/bin/python docs/figures.py
+
+docs: .venv/test ## docs/configuration.md, from the schema
+	.venv/bin/python docs/configuration.py > docs/configuration.md
+
+# Needs uv. Names no package index, so that the lock holds wherever it is used.
+LOCK = uv pip compile pyproject.toml --universal --fork-strategy fewest --python-version 3.11 \
+	--generate-hashes --no-header --no-emit-index-url --no-annotate --quiet
+lock: ## pin all dependencies anew
+	$(LOCK) --extra workflow --output-file envs/requirements.txt
+	$(LOCK) --extra workflow --extra test --constraint envs/requirements.txt \
+		--output-file envs/requirements-test.txt
+
+clean:
+	rm -rf .venv results .snakemake
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lightmask needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+
+.venv/workflow: .venv/bin/python envs/requirements.txt
+	$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement envs/requirements.txt
+	touch $@
+
+.venv/test: .venv/bin/python envs/requirements-test.txt
+	$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement envs/requirements-test.txt
+	touch $@ .venv/workflow

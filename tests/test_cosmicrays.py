@@ -1,0 +1,268 @@
+"""Parameters are resolved without a guess, and detection is ccdproc's to the pixel."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import ccdproc
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.nddata import CCDData
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from lightmask import FrameError, cosmicrays
+from lightmask.configuration import validated
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+CONFIG = validated({})
+PARAMETERS = CONFIG["cosmic_rays"]
+UNIT_NAMES = CONFIG["unit_names"]
+KERNEL = [[0.0, 0.1, 0.0], [0.1, 0.6, 0.1], [0.0, 0.1, 0.0]]
+
+
+def starfield(shape=(120, 140), seed=3):
+    """Simulate sky, stars, a saturated star and cosmic-ray tracks, in adu."""
+    random = np.random.default_rng(seed)
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    scene = np.full(shape, 200.0)
+    for row, column, flux in random.uniform((8, 8, 500), (shape[0] - 8, shape[1] - 8, 9000), (12, 3)):
+        scene += flux * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 4)
+    image = random.poisson(scene) + random.normal(0, 6, shape)
+    for row, column in random.integers(5, min(shape) - 12, (15, 2)):
+        for step in range(random.integers(1, 6)):
+            image[row + step, column + step // 2] += random.uniform(400, 4000)
+    image[60:64, 100:104] = 70000
+    return image.astype(np.float32)
+
+
+def resolve(header=None, unit="adu", **changes):
+    return cosmicrays.resolve(PARAMETERS | changes, fits.Header(header or {}), unit, UNIT_NAMES, "a.fits")
+
+
+def refusal(header=None, unit="adu", **changes):
+    with pytest.raises(FrameError) as caught:
+        resolve(header, unit, **changes)
+    text = str(caught.value)
+    assert text.startswith("a.fits: ")
+    assert "; " in text, "the remedy stands behind a semicolon"
+    assert "\n" not in text
+    return text
+
+
+def test_numbers_stay_as_they_are():
+    assert resolve() == PARAMETERS
+
+
+def test_keywords_are_replaced_by_their_values():
+    header = {"EGAIN": 1.5, "HIERARCH ESO DET OUT1 RON": 9, "SAT": -1.0}
+    found = resolve(header, gain="EGAIN", readnoise="ESO DET OUT1 RON", satlevel="SAT")
+    assert found == PARAMETERS | {"gain": 1.5, "readnoise": 9.0, "satlevel": -1.0}
+
+
+def test_resolving_does_not_change_the_configuration():
+    config = PARAMETERS | {"gain": "EGAIN"}
+    cosmicrays.resolve(config, {"EGAIN": 2.0}, "adu", UNIT_NAMES, "a.fits")
+    assert config["gain"] == "EGAIN"
+
+
+@pytest.mark.parametrize("parameter", ["gain", "readnoise", "satlevel"])
+@pytest.mark.parametrize(
+    ("header", "found"), [({}, "no KEY"), ({"KEY": "1.5"}, "'1.5'"), ({"KEY": True}, "True"), ({"KEY": None}, "KEY")]
+)
+def test_a_keyword_that_holds_no_number_is_refused(parameter, header, found):
+    text = refusal(header, **{parameter: "KEY"})
+    assert found in text
+    assert f"cosmic_rays: {parameter}" in text
+    assert "expected a number" in text
+    assert " at 0x" not in text
+
+
+@pytest.mark.parametrize(("parameter", "value"), [("gain", 0), ("gain", -1.5), ("readnoise", -0.1)])
+def test_a_number_out_of_range_is_refused(parameter, value):
+    assert f"KEY is {value!r}" in refusal({"KEY": value}, **{parameter: "KEY"})
+
+
+def test_a_read_noise_of_zero_is_allowed():
+    assert resolve({"KEY": 0}, readnoise="KEY")["readnoise"] == 0
+
+
+@pytest.mark.parametrize("unit", ["adu", "ADU", " Adu ", "DN", "counts", "Count"])
+def test_counts_take_any_gain(unit):
+    assert resolve({"BUNIT": unit}, unit="electron", gain=1.5)["gain"] == 1.5
+
+
+@pytest.mark.parametrize("unit", ["electron", "ELECTRONS", "e-", " Electron"])
+def test_electrons_take_no_gain_but_one(unit):
+    assert resolve({"BUNIT": unit})["gain"] == 1
+    assert "its unit is electron" in refusal({"BUNIT": unit}, gain=1.5)
+    assert "its unit is electron" in refusal({"BUNIT": unit, "EGAIN": 2.0}, gain="EGAIN")
+
+
+def test_the_configured_unit_counts_where_the_header_has_none():
+    assert "its unit is electron" in refusal(unit="electron", gain=1.5)
+    assert resolve({"BUNIT": "adu"}, unit="electron", gain=1.5)["gain"] == 1.5
+
+
+@pytest.mark.parametrize("unit", ["Jy", "electron/s", "mag", "7"])
+def test_an_unknown_unit_is_refused(unit):
+    assert f"BUNIT is {unit!r}" in refusal({"BUNIT": unit})
+
+
+@pytest.mark.parametrize("unit", ["", None])
+def test_a_blank_unit_is_as_good_as_none(unit):
+    assert resolve({"BUNIT": unit}) == PARAMETERS
+
+
+def test_unit_names_can_be_configured():
+    found = cosmicrays.resolve(PARAMETERS, {"BUNIT": "photoelectron"}, "adu", {" PhotoElectron ": "electron"}, "a.fits")
+    assert found == PARAMETERS
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["no mask", "mask"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"sigclip": 4.5, "niter": 2},
+        {"gain": 1.5, "readnoise": 5.0, "satlevel": 50000.0},
+        {"sepmed": False},
+        {"fsmode": "convolve", "psfmodel": "moffat", "psffwhm": 2.0, "psfsize": 9, "psfbeta": 3.0},
+        {"fsmode": "convolve", "psfk": KERNEL},
+        {"cleantype": "idw", "sigfrac": 0.1, "objlim": 2.0},
+    ],
+    ids=str,
+)
+def test_detection_equals_ccdproc(changes, masked, capsys):
+    data = starfield()
+    mask = np.random.default_rng(5).random(data.shape) < 0.01 if masked else None
+    found = cosmicrays.detect(data, mask, PARAMETERS | changes)
+    capsys.readouterr()
+
+    keywords = {"readnoise": 10, "sigclip": 8} | changes
+    if "psfk" in keywords:
+        keywords["psfk"] = np.array(keywords["psfk"], np.float32)
+    direct = ccdproc.cosmicray_lacosmic(CCDData(data.copy(), unit="adu", mask=mask), verbose=True, **keywords)
+    printed = re.findall(r"(\d+) cosmic pixels", capsys.readouterr().out)
+
+    assert found.mask.any()
+    expected = direct.mask if mask is None else direct.mask & ~mask
+    assert np.array_equal(found.mask, expected)
+    assert found.iterations == [int(count) for count in printed]
+
+
+def test_counts_are_printed_as_ccdproc_does(capsys):
+    found = cosmicrays.detect(starfield(), None, PARAMETERS)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Starting 4 L.A.Cosmic iterations"
+    assert [f"{count} cosmic pixels this iteration" for count in found.iterations] == lines[2::2]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float64])
+def test_any_type_of_pixel_is_taken(dtype):
+    data = np.random.default_rng(1).normal(20, 2, (40, 40)).astype(dtype)
+    data[12, 17] = 250
+    assert np.argwhere(cosmicrays.detect(data, None, PARAMETERS | {"readnoise": 2}).mask).tolist() == [[12, 17]]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_pixels_that_are_not_finite_leave_the_rest_as_it_is(value):
+    data = starfield()
+    without = cosmicrays.detect(data, None, PARAMETERS).mask
+    data[90:100, 40:50] = value
+    data[2, 3] = value
+    found = cosmicrays.detect(data, None, PARAMETERS).mask
+    far = np.ones(data.shape, bool)
+    far[80:110, 30:60] = far[:13, :14] = False
+    assert without[far].any()
+    assert np.array_equal(found[far], without[far])
+    assert not found[~np.isfinite(data)].any()
+
+
+def test_neighbours_of_nan_are_neither_lost_nor_flagged():
+    data = np.random.default_rng(2).normal(100, 10, (60, 60)).astype(np.float32)
+    data[20:26, 20:26] = np.nan
+    data[40, :] = np.nan
+    hits = [(23, 28), (17, 22), (42, 10)]
+    for hit in hits:
+        data[hit] += 3000
+    found = cosmicrays.detect(data, None, PARAMETERS).mask
+    assert sorted(map(tuple, np.argwhere(found))) == sorted(hits)
+
+
+def test_masked_pixels_are_never_flagged():
+    data = starfield()
+    mask = cosmicrays.detect(data, None, PARAMETERS).mask
+    assert not (cosmicrays.detect(data, mask, PARAMETERS).mask & mask).any()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_image_without_a_finite_pixel_has_no_cosmic_ray(value):
+    found = cosmicrays.detect(np.full((20, 30), value, np.float32), None, PARAMETERS)
+    assert not found.mask.any()
+    assert sum(found.iterations) == 0
+
+
+@pytest.mark.parametrize("shape", [(64, 1), (1, 64), (2, 80), (80, 2), (4, 5), (5, 5), (6, 200)], ids=str)
+def test_an_image_of_any_shape_does_no_harm_to_the_process(shape):
+    # In a process of its own: what goes wrong in compiled code ends it.
+    code = (
+        "import numpy as np; from lightmask import cosmicrays, configuration\n"
+        f"data = np.random.default_rng(1).normal(100, 10, {shape}).astype('f4')\n"
+        "p = configuration.validated({})['cosmic_rays']\n"
+        "for _ in range(50): assert not cosmicrays.detect(data, None, p).mask.any()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_detection_does_not_change_its_input():
+    data = starfield()
+    data[5, 5] = np.nan
+    mask = data > 60000
+    before = data.copy(), mask.copy()
+    cosmicrays.detect(data, mask, PARAMETERS)
+    cosmicrays.detect(data, None, PARAMETERS | {"gain": 2.0, "known_bad_pixels": "mask"})
+    assert np.array_equal(data, before[0], equal_nan=True)
+    assert np.array_equal(mask, before[1])
+
+
+def filled_by_hand(data, finite):
+    """Write out what `fill` promises, pixel by pixel."""
+    filled = data.copy()
+    overall = np.median(data[finite]) if finite.any() else 0
+    for row, column in np.argwhere(~finite):
+        window = np.s_[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3]
+        around = data[window][finite[window]]
+        filled[row, column] = np.median(around) if around.size else overall
+    return filled
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    arrays.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 12), st.integers(1, 12)),
+        elements=st.one_of(
+            st.floats(-1e6, 1e6, width=32), st.sampled_from([np.nan, np.nan, np.nan, np.inf, -np.inf])
+        ),
+    )
+)
+def test_fill_takes_the_median_of_what_is_finite_around(data):
+    finite = np.isfinite(data)
+    before = data.copy()
+    filled = cosmicrays.fill(data, finite)
+    assert np.array_equal(filled, filled_by_hand(data, finite))
+    assert filled.dtype == data.dtype
+    assert np.array_equal(data, before, equal_nan=True)
+
+
+def test_fill_reaches_into_the_middle_of_a_hole_and_works_in_parts():
+    data = np.random.default_rng(4).normal(100, 10, (350, 400))
+    data[5:345, 5:395] = np.nan  # more than one part of 100,000 pixels
+    filled = cosmicrays.fill(data, np.isfinite(data))
+    assert filled[170, 200] == np.median(data[np.isfinite(data)])
+    assert np.array_equal(filled[:12], filled_by_hand(data, np.isfinite(data))[:12])

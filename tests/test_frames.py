@@ -1,0 +1,387 @@
+"""Finding the frames of a night, and reading each header once."""
+
+import bz2
+import gzip
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from conftest import write_light, write_mask
+
+from lightmask import frames, masking
+from lightmask.configuration import validated
+
+DEFAULTS = validated({})
+KEYWORDS = frames.keywords_needed(DEFAULTS)
+IMAGE = np.ones((6, 8), np.float32)
+
+
+def found_in(folder, **options):
+    return sorted(path for path, _ in frames.find_files(folder, **options))
+
+
+def scanned(folder, config=DEFAULTS, **options):
+    """Scan a folder, with the cache beside it."""
+    return frames.scan(folder, folder.parent / "headers.json", frames.keywords_needed(config), **options)
+
+
+def night(folder, config=DEFAULTS):
+    """Scan a folder, and give its frames by path."""
+    return {frame.path: frame for frame in frames.frames(scanned(folder, config), config)}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "night"
+    path.mkdir()
+    return path
+
+
+def touch(folder, *paths):
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+
+
+def test_search_is_recursive_and_by_extension_in_any_case(folder):
+    wanted = ["a.fits", "b.FIT", "c.Fts", "d.fits.gz", "e.FITS.BZ2", "f.fit.Fz", "deep/er/g.fits", "h,{i} 'j'.fits"]
+    touch(folder, *wanted, "a.txt", "fits", "b.fits.txt", "c.gz", "d.fits.zip", "e.fitsx")
+    assert found_in(folder) == sorted(wanted)
+
+
+def test_hidden_files_and_folders_are_passed_over(folder):
+    touch(folder, ".a.fits", ".hidden/b.fits", "c.fits")
+    assert found_in(folder) == ["c.fits"]
+
+
+def test_folders_left_out_are_not_searched(folder):
+    touch(folder, "a.fits", "results/b.fits", "results/masked/c.fits")
+    assert found_in(folder, leave_out=[folder / "results", folder / "not there"]) == ["a.fits"]
+
+
+def test_links_to_folders_and_files_are_followed(folder, tmp_path):
+    touch(tmp_path, "elsewhere/a.fits", "elsewhere/deep/b.fits", "single.fits")
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+    (folder / "c.fits").symlink_to(tmp_path / "single.fits")
+    assert found_in(folder) == ["c.fits", "link/a.fits", "link/deep/b.fits"]
+
+
+def test_the_folder_itself_can_be_a_link(folder, tmp_path):
+    touch(folder, "a.fits")
+    (tmp_path / "link").symlink_to(folder)
+    assert found_in(tmp_path / "link") == ["a.fits"]
+
+
+def test_loops_of_links_end(folder):
+    touch(folder, "deep/a.fits")
+    (folder / "deep" / "up").symlink_to(folder)
+    assert found_in(folder) == ["deep/a.fits"]
+
+
+def test_a_folder_with_a_name_of_a_file_is_searched(folder):
+    touch(folder, "a.fits/b.fits")
+    assert found_in(folder) == ["a.fits/b.fits"]
+
+
+def test_a_link_that_leads_nowhere_is_a_problem_of_its_own(folder):
+    write_light(folder / "a.fits")
+    (folder / "b.fits").symlink_to(folder / "gone.fits")
+    found = night(folder)
+    assert "leads nowhere" in found["b.fits"].problem
+    assert found["b.fits"].to_mask
+    assert not found["a.fits"].problem
+
+
+def test_a_link_to_itself_is_a_problem_of_its_own(folder):
+    write_light(folder / "a.fits")
+    (folder / "b.fits").symlink_to("b.fits")
+    found = night(folder)
+    assert found["b.fits"].problem
+    assert not found["a.fits"].problem
+
+
+def test_a_pipe_does_not_hold_up_the_search(folder):
+    write_light(folder / "a.fits")
+    os.mkfifo(folder / "pipe.fits")
+    found = {}
+    search = threading.Thread(target=lambda: found.update(night(folder)), daemon=True)
+    search.start()
+    search.join(timeout=30)
+    assert "regular file" in found["pipe.fits"].problem
+    assert found["a.fits"].type == frames.LIGHT
+
+
+def test_a_missing_folder_has_no_files(tmp_path):
+    assert scanned(tmp_path / "not there") == {}
+
+
+def make_unreadable(path):
+    """Replace a file's content such that only a new reading can tell."""
+    status = path.stat()
+    path.write_bytes(b"x" * status.st_size)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_headers_of_unchanged_files_are_not_read_again(folder):
+    write_light(folder / "a.fits")
+    write_light(folder / "b.fits")
+    before = scanned(folder)
+    make_unreadable(folder / "a.fits")
+    write_light(folder / "c.fits", FILTER="g")
+    after = scanned(folder)
+    assert after["a.fits"] == before["a.fits"]
+    assert after["c.fits"]["cards"]["FILTER"] == "g"
+
+
+@pytest.mark.parametrize("change", ["mtime", "size"])
+def test_changed_files_are_read_again(folder, change):
+    path = folder / "a.fits"
+    write_light(path)
+    scanned(folder)
+    old = path.stat()
+    write_light(path, FILTER="z")
+    if change == "size":
+        fits.append(path, IMAGE, verify=False)
+        os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns))
+    else:
+        os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns + 1))
+    assert scanned(folder)["a.fits"]["cards"]["FILTER"] == "z"
+
+
+def test_deleted_files_are_forgotten(folder):
+    write_light(folder / "a.fits")
+    write_light(folder / "b.fits")
+    scanned(folder)
+    (folder / "a.fits").unlink()
+    assert list(scanned(folder)) == ["b.fits"]
+    assert "a.fits" not in (folder.parent / "headers.json").read_text()
+
+
+def test_other_keywords_are_read_anew(folder):
+    write_light(folder / "a.fits", OBJECT="M 13")
+    scanned(folder)
+    assert frames.scan(folder, folder.parent / "headers.json", ["OBJECT"])["a.fits"]["cards"] == {"OBJECT": "M 13"}
+
+
+def test_a_cache_that_nothing_changed_is_not_written_again(folder):
+    write_light(folder / "a.fits")
+    cache = folder.parent / "headers.json"
+    scanned(folder)
+    os.utime(cache, (1, 1))
+    scanned(folder)
+    assert cache.stat().st_mtime == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"not JSON", b"[]", b"{}", b'{"key": 1, "files": {}}', b"\xff"])
+def test_a_broken_cache_is_made_anew(folder, content):
+    write_light(folder / "a.fits")
+    (folder.parent / "headers.json").write_bytes(content)
+    assert scanned(folder)["a.fits"]["shape"] == [64, 80]
+    assert [path.name for path in folder.parent.iterdir() if path.suffix == ".part"] == []
+
+
+def test_paths_are_sorted_and_names_of_any_bytes_survive_the_cache(folder):
+    odd = os.fsdecode(b"\xff\n.fits")
+    for name in ("b.fits", "a.fits", odd):
+        write_light(folder / name)
+    assert list(scanned(folder)) == list(scanned(folder)) == ["a.fits", "b.fits", odd]
+
+
+def test_planned_files_are_listed_until_they_are_there(folder):
+    planned = {"a.fits": {"shape": [2, 3], "cards": {"IMAGETYP": "LIGHT"}, "problem": ""}}
+    assert scanned(folder, planned=planned)["a.fits"]["shape"] == [2, 3]
+    write_light(folder / "a.fits")
+    assert scanned(folder, planned=planned)["a.fits"]["shape"] == [64, 80]
+
+
+@pytest.mark.parametrize(
+    ("said", "type_"),
+    [
+        ("LIGHT", "light"),
+        ("light frame", "light"),
+        ("  Object  ", "light"),
+        ("SCIENCE", "light"),
+        ("Flat Mask", "flat mask"),
+        ("dark mask", "dark mask"),
+        ("FLAT", "FLAT"),
+        (None, ""),
+        (3, "3"),
+    ],
+)
+def test_the_type_comes_from_the_header(folder, said, type_):
+    write_light(folder / "light dark mask.fits", IMAGETYP=said)
+    (frame,) = night(folder).values()
+    assert (frame.type, frame.problem) == (type_, "")
+    assert frame.to_mask == (type_ == "light")
+
+
+@pytest.mark.parametrize(
+    ("cards", "type_"),
+    [
+        ({"IMAGETYP": None, "HIERARCH ESO DPR TYPE": "OBJECT"}, "light"),
+        ({"IMAGETYP": "FLAT", "HIERARCH ESO DPR TYPE": "OBJECT"}, "light"),
+        ({"IMAGETYP": "LIGHT", "HIERARCH ESO DPR TYPE": ""}, "light"),
+        ({"IMAGETYP": "LIGHT"}, "light"),
+        ({"IMAGETYP": "LIGHT", "HIERARCH ESO DPR TYPE": "SKY,FLAT"}, "SKY,FLAT"),
+    ],
+)
+def test_the_first_keyword_that_says_something_counts(folder, cards, type_):
+    write_light(folder / "a.fits", **cards)
+    config = validated({"frame_type": {"keywords": ["ESO DPR TYPE", "IMAGETYP"]}})
+    assert night(folder, config)["a.fits"].type == type_
+
+
+def test_types_are_compared_without_case_and_blanks_of_the_configuration(folder):
+    write_light(folder / "a.fits", IMAGETYP="Target")
+    assert night(folder, validated({"frame_type": {"light": [" tARGET "]}}))["a.fits"].type == "light"
+
+
+def test_an_undefined_card_is_as_good_as_none(folder):
+    hdu = fits.PrimaryHDU(IMAGE)
+    hdu.header["IMAGETYP"] = None
+    hdu.writeto(folder / "a.fits")
+    assert night(folder)["a.fits"].type == ""
+
+
+@pytest.mark.parametrize("where", ["primary", "extension"])
+def test_an_image_in_the_first_extension_is_found_with_cards_of_both_headers(folder, where):
+    primary, table = fits.PrimaryHDU(), fits.BinTableHDU.from_columns([fits.Column("a", "J", array=[1])])
+    image = fits.ImageHDU(IMAGE)
+    (primary if where == "primary" else image).header["IMAGETYP"] = "LIGHT"
+    primary.header["FILTER"] = "of the primary"
+    image.header["FILTER"] = "of the image"
+    fits.HDUList([primary, table, image, fits.ImageHDU(np.ones((2, 2)))]).writeto(folder / "a.fits")
+    frame = night(folder)["a.fits"]
+    assert (frame.type, frame.shape, frame.cards["FILTER"]) == ("light", (6, 8), "of the image")
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".fz"])
+def test_compressed_frames_are_read(folder, suffix):
+    path = folder / f"a.fits{suffix}"
+    if suffix == ".fz":
+        hdu = fits.CompImageHDU(IMAGE.astype(np.int16))
+        hdu.header["IMAGETYP"] = "LIGHT"
+        hdu.writeto(path)
+    else:
+        write_light(folder / "a.fits", data=IMAGE)
+        plain = (folder / "a.fits").read_bytes()
+        (folder / "a.fits").unlink()
+        path.write_bytes((gzip.compress if suffix == ".gz" else bz2.compress)(plain))
+    frame = night(folder)[path.name]
+    assert (frame.type, frame.shape, frame.problem, frame.name) == ("light", (6, 8), "", "a.fits")
+
+
+def write_table(path):
+    table = fits.BinTableHDU.from_columns([fits.Column("a", "J", array=[1])])
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(path)
+
+
+def write_cut_header(path):
+    write_light(path)
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+@pytest.mark.parametrize(
+    ("write", "cause"),
+    [
+        (write_cut_header, "breaks off"),
+        (lambda path: path.write_text("no FITS " * 1000), "not FITS"),
+        (lambda path: path.write_bytes(b""), "empty"),
+        (lambda path: path.write_bytes(b"\x1f\x8b broken"), "cannot be read"),
+        (lambda path: path.write_bytes(gzip.compress(b"SIMPLE")[:-4]), "cannot be read"),
+        (write_table, "no image"),
+        (lambda path: fits.PrimaryHDU(np.ones((2, 3, 4))).writeto(path), "4x3x2"),
+        (lambda path: fits.PrimaryHDU(np.ones(5)).writeto(path), "expected two axes"),
+    ],
+    ids=["cut header", "text", "empty", "broken gzip", "cut gzip", "table", "3-D", "1-D"],
+)
+@pytest.mark.filterwarnings("default")  # a user's run does not turn what astropy says into errors
+def test_a_file_without_an_image_is_a_problem_of_its_own(folder, write, cause):
+    write(folder / "bad.fits")
+    write_light(folder / "good.fits")
+    found = night(folder)
+    problem = found["bad.fits"].problem
+    assert cause in problem
+    assert len(problem.splitlines()) == 1
+    assert "; " in problem, "the remedy stands behind a semicolon"
+    assert "()" not in problem
+    assert found["bad.fits"].to_mask
+    assert found["good.fits"].problem == ""
+
+
+@pytest.mark.parametrize("pair", [("a.fits", "a.fits.gz"), ("deep/a.fits.bz2", "deep/a.fits.fz")])
+def test_frames_whose_results_would_collide_are_problems(folder, pair):
+    for name in (*pair, "other.fits"):
+        write_light(folder / name)
+    found = night(folder)
+    for path, rival in (pair, pair[::-1]):
+        assert f"collide with that of {rival}" in found[path].problem
+    assert found["other.fits"].problem == ""
+
+
+def test_a_result_cannot_lie_below_a_file(folder):
+    write_light(folder / "a.fits" / "b.fits")
+    write_light(folder / "a.fits.gz")
+    found = night(folder)
+    assert "collide with that of a.fits.gz" in found["a.fits/b.fits"].problem
+    assert "collide with that of a.fits/b.fits" in found["a.fits.gz"].problem
+
+
+def test_masks_and_other_types_collide_with_nothing(folder):
+    write_light(folder / "a.fits")
+    write_mask(folder / "a.fits.gz", "flat mask")
+    assert [frame.problem for frame in night(folder).values()] == ["", ""]
+
+
+def test_what_lightmask_made_is_never_taken_in(folder):
+    write_light(folder / "a.fits")
+    masking.mask_frame(folder / "a.fits", "a.fits", None, folder / "b.fits", folder / "b.json", DEFAULTS)
+    found = night(folder)
+    assert found["b.fits"].type == "made by lightmask"
+    assert not found["b.fits"].to_mask
+    assert found["a.fits"].to_mask
+
+
+def test_table_row_shows_the_header(folder):
+    write_light(
+        folder / "a\n.fits", IMAGETYP="Light Frame", EXPTIME=30.5, XBINNING=2, YBINNING=1, INSTRUME="cam", FILTER=None
+    )
+    (frame,) = night(folder).values()
+    assert frames.table_row(frame, DEFAULTS) == {
+        "path": r"a\n.fits",
+        "type": "light",
+        "shape": "80x64",
+        "filter": "",
+        "exposure": 30.5,
+        "binning": "2x1",
+        "camera": "cam",
+    }
+
+
+def test_table_row_takes_the_first_keyword_that_is_there(folder):
+    write_light(folder / "a.fits", EXPTIME=None, EXPOSURE=7)
+    (frame,) = night(folder).values()
+    assert frames.table_row(frame, DEFAULTS)["exposure"] == 7
+
+
+def test_table_row_of_an_unreadable_file_is_empty_but_for_its_path(folder):
+    (folder / "a.fits").write_bytes(b"")
+    (frame,) = frames.frames(scanned(folder), DEFAULTS)
+    row = frames.table_row(frame, DEFAULTS)
+    assert row.pop("path") == "a.fits"
+    assert set(row.values()) == {""}
+
+
+def test_keywords_needed_are_all_that_the_configuration_names():
+    config = validated({"frame_type": {"keywords": ["T"]}, "match": {"flat": ["M"]}, "table_keywords": {"camera": ["C"]}})
+    assert {"T", "M", "C", frames.OWN_KEYWORD, "EXPTIME"} <= set(frames.keywords_needed(config))
+
+
+def test_scan_does_not_write_into_the_folder(folder):
+    write_light(folder / "a.fits")
+    before = sorted(Path(folder).rglob("*"))
+    scanned(folder)
+    assert sorted(Path(folder).rglob("*")) == before

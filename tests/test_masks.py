@@ -1,0 +1,183 @@
+"""Which masks apply, why others do not, and what their combination holds."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from conftest import write_mask
+
+from lightmask import FrameError, masks
+from lightmask.configuration import validated
+from lightmask.flags import Flag
+from lightmask.frames import Frame
+
+MATCH = validated({})["match"]
+LIGHT = Frame("a.fits", "light", (64, 80), {"INSTRUME": "cam", "XBINNING": 1, "YBINNING": 1, "FILTER": "r"})
+
+
+def mask(path="m.fits", type_="flat mask", shape=(64, 80), problem="", **cards):
+    return Frame(path, type_, shape, cards, problem)
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (mask(), ""),
+        (mask(**LIGHT.cards), ""),
+        (mask(shape=(80, 64)), "has shape 64x80, the frame 80x64"),
+        (mask(INSTRUME="other"), "has INSTRUME 'other', the frame 'cam'"),
+        (mask(XBINNING=2), "has XBINNING 2, the frame 1"),
+        (mask(YBINNING="2"), "has YBINNING '2', the frame 1"),
+        (mask(FILTER="g"), "has FILTER 'g', the frame 'r'"),
+        (mask(FILTER="R"), "has FILTER 'R', the frame 'r'"),
+        (mask(FILTER=3), "has FILTER 3, the frame 'r'"),
+        (mask(problem="cannot be read", shape=()), "cannot be read"),
+    ],
+)
+def test_a_mask_that_does_not_apply_says_why(frame, reason):
+    assert masks.mismatch(frame, LIGHT, MATCH["flat"]) == reason
+
+
+@pytest.mark.parametrize("said", [1, 1.0, "1", "1.0", "01", " 1 "])
+def test_a_number_agrees_with_itself_however_it_is_written(said):
+    assert masks.mismatch(mask(XBINNING=said), LIGHT, MATCH["dark"]) == ""
+
+
+def test_a_keyword_that_the_frame_lacks_does_not_matter():
+    assert masks.mismatch(mask(FILTER="g"), Frame("a.fits", "light", (64, 80)), MATCH["flat"]) == ""
+
+
+def test_the_filter_matters_for_flat_masks_only():
+    night = [mask("f.fits", FILTER="g"), mask("d.fits", "dark mask", FILTER="g"), LIGHT]
+    assert masks.MaskMatcher(night, MATCH, []).applying(LIGHT) == [("dark", night[1])]
+
+
+def test_all_masks_that_apply_are_found_flats_first():
+    night = [mask("d.fits", "dark mask"), mask("f1.fits"), mask("f2.fits"), mask("g.fits", FILTER="g"), LIGHT]
+    found = masks.MaskMatcher(night, MATCH, ["flat", "dark"]).applying(LIGHT)
+    assert [(kind, frame.path) for kind, frame in found] == [("flat", "f1.fits"), ("flat", "f2.fits"), ("dark", "d.fits")]
+
+
+def test_frames_that_differ_get_masks_of_their_own():
+    red, green = mask("r.fits", FILTER="r"), mask("g.fits", FILTER="g")
+    matcher = masks.MaskMatcher([red, green], MATCH, [])
+    for filter_, expected in (("r", red), ("g", green)):
+        frame = Frame("b.fits", "light", (64, 80), {"FILTER": filter_})
+        assert matcher.applying(frame) == [("flat", expected)]
+
+
+def test_the_problem_names_each_kind_and_every_mask_with_its_reason():
+    night = [mask("f1.fits", FILTER="g"), mask("f2.fits", shape=(2, 3))]
+    problem = masks.MaskMatcher(night, MATCH, ["flat", "dark"]).problem(LIGHT)
+    assert problem == (
+        "no flat mask applies (f1.fits has FILTER 'g', the frame 'r'; f2.fits has shape 3x2, the frame 80x64), "
+        "and no dark mask applies (there is no dark mask); add one, or take flat and dark from required_masks"
+    )
+
+
+@pytest.mark.parametrize(("required", "lacking"), [(["flat"], False), (["dark"], True), ([], False)])
+def test_only_required_kinds_are_a_problem(required, lacking):
+    problem = masks.MaskMatcher([mask()], MATCH, required).problem(LIGHT)
+    assert bool(problem) == lacking
+
+
+def test_a_set_has_the_same_name_in_any_order_and_another_set_another():
+    flat, dark = ("flat", mask("m.fits")), ("dark", mask("d\udcff.fits"))
+    name = masks.set_id([flat, dark])
+    assert masks.set_id([dark, flat]) == name
+    assert len(name) == 10
+    others = [masks.set_id([flat]), masks.set_id([dark]), masks.set_id([("dark", mask("m.fits")), dark])]
+    assert len({name, *others}) == 4
+
+
+def test_combination_holds_the_bit_of_each_kind():
+    flat, dark, other = np.zeros((3, 2, 3), bool)
+    flat[0, 0] = flat[0, 1] = dark[0, 1] = dark[1, 2] = other[1, 0] = True
+    combined = masks.combine([("flat", flat), ("dark", dark), ("flat", other)])
+    assert combined.dtype == np.uint8
+    assert combined.tolist() == [[Flag.FLAT, Flag.FLAT | Flag.DARK, 0], [Flag.FLAT, 0, Flag.DARK]]
+    assert masks.counts(combined) == {"flat": 3, "dark": 2, "union": 4}
+
+
+def test_combination_does_not_change_its_masks():
+    flat = np.eye(3, dtype=bool)
+    masks.combine([("flat", flat), ("dark", ~flat)])
+    assert np.array_equal(flat, np.eye(3, dtype=bool))
+
+
+def test_masks_of_two_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"shapes \(2, 3\) and \(3, 2\)"):
+        masks.combine([("flat", np.zeros((2, 3), bool)), ("dark", np.zeros((3, 2), bool))])
+
+
+def test_no_mask_at_all_is_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        masks.combine([])
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """Two flat masks of four bad pixels together, and a dark mask of three, one of them shared."""
+    write_mask(tmp_path / "f1.fits", "flat mask", [(5, 5), (5, 6), (5, 7)])
+    write_mask(tmp_path / "f2.fits", "flat mask", [(5, 7), (5, 8)])
+    write_mask(tmp_path / "d.fits", "dark mask", [(5, 8), (20, 20), (30, 30)])
+    return [(kind, str(tmp_path / name), name) for kind, name in (("flat", "f1.fits"), ("flat", "f2.fits"), ("dark", "d.fits"))]
+
+
+def test_combined_file_holds_flags_counts_and_digests(sources, tmp_path, capsys):
+    masks.combine_files(sources, tmp_path / "out.fits")
+    assert capsys.readouterr().out.splitlines() == [
+        "flat: 4 pixels (0.078%)",
+        "dark: 3 pixels (0.059%)",
+        "union: 6 pixels (0.117%)",
+    ]
+    with fits.open(tmp_path / "out.fits", checksum=True) as hdus:
+        header, data = hdus[0].header, hdus[0].data
+        assert (data[5, 5], data[5, 8], data[20, 20], data[0, 0]) == (1, 3, 2, 0)
+        assert np.count_nonzero(data) == 6
+    for kind, count in (("FLAT", 4), ("DARK", 3), ("UNION", 6)):
+        assert header[f"LIGHTMASK {kind} PIXELS"] == count
+        assert header.comments[f"LIGHTMASK {kind} PIXELS"] == f"{count} pixels ({count / 5120:.3%})"
+    for role, (_, file, name) in zip(("FLAT1", "FLAT2", "DARK1"), sources, strict=True):
+        with open(file, "rb") as content:
+            digest = hashlib.sha256(content.read()).hexdigest()
+        assert header[f"LIGHTMASK {role}"] == name
+        assert digest.startswith(header[f"LIGHTMASK {role} SHA256"])
+        assert len(header[f"LIGHTMASK {role} SHA256"]) == 32
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([[0, 1, 2], [255, 0, 128]], np.uint8),
+        np.array([[0, -1, 2], [-300, 0, 9]], np.int16),
+        np.array([[0, 1, 40000], [65535, 0, 2]], np.uint16),
+        np.array([[0, 0.25, -1], [np.nan, 0, np.inf]], np.float32),
+    ],
+    ids=["uint8", "int16", "uint16", "float32"],
+)
+def test_any_nonzero_value_of_a_mask_is_bad(tmp_path, values):
+    fits.PrimaryHDU(values).writeto(tmp_path / "m.fits")
+    masks.combine_files([("flat", str(tmp_path / "m.fits"), "m.fits")], tmp_path / "out.fits")
+    assert fits.getdata(tmp_path / "out.fits").tolist() == [[0, 1, 1], [1, 0, 1]]
+
+
+def test_the_same_masks_give_the_same_bytes(sources, tmp_path):
+    masks.combine_files(sources, tmp_path / "one.fits")
+    masks.combine_files(sources, tmp_path / "two.fits")
+    assert (tmp_path / "one.fits").read_bytes() == (tmp_path / "two.fits").read_bytes()
+
+
+def test_mask_files_of_two_shapes_are_named(sources, tmp_path):
+    write_mask(tmp_path / "d.fits", "dark mask", shape=(10, 10))
+    with pytest.raises(FrameError, match=r"f1\.fits, f2\.fits, d\.fits: .*shapes"):
+        masks.combine_files(sources, tmp_path / "out.fits")
+    assert not (tmp_path / "out.fits").exists()
+
+
+def test_a_broken_mask_file_is_named(sources, tmp_path):
+    (tmp_path / "f2.fits").write_bytes((tmp_path / "f2.fits").read_bytes()[:4000])
+    with pytest.raises(FrameError, match=r"^f2\.fits: .*truncated"):
+        masks.combine_files(sources, tmp_path / "out.fits")
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("out")] == []

@@ -1,0 +1,94 @@
+"""Names of frames survive shells, headers and Snakemake's command line."""
+
+import os
+import re
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lightmask import names
+
+# Every name that a file system can hold: any bytes but NUL, as Python gives them.
+any_name = st.one_of(
+    st.binary(min_size=1, max_size=40).filter(lambda b: b"\0" not in b).map(os.fsdecode),
+    st.text("aé,'\"{}%$:=\n\t\\*?[]&|;<>`~#!@+^ü²٣e\u0301()-_. /\udc80\udcff", min_size=1, max_size=40).map(
+        lambda text: os.fsdecode(os.fsencode(text))
+    ),
+)
+CANNOT_BE_CARRIED = re.compile(r"""[,:=;'"`{}\[\]$&|<>*?!#~\\\n\r\t\0\udc80-\udcff]|%(?![0-9A-F]{2})""")
+
+
+@settings(max_examples=300, deadline=None)
+@given(any_name)
+@example("100%41.fits")
+@example("a,b='c'\"{d}\"%$e:f\n.fits")
+@example("\udce9\udcff é.fits")
+def test_encoding_is_reversible(name):
+    assert names.decode(names.encode(name)) == name
+
+
+@settings(max_examples=300, deadline=None)
+@given(any_name)
+@example("a,b=c:d;e'f\"g`h{i}[j]$k&l|m<n>o*p?q!r#s~t\\u\nv\rw\tx%y\udc80")
+def test_encoded_names_hold_nothing_that_a_command_line_splits_or_expands(name):
+    assert not CANNOT_BE_CARRIED.search(names.encode(name))
+
+
+@settings(max_examples=200, deadline=None)
+@given(any_name)
+def test_encoded_names_are_format_strings_without_fields(name):
+    encoded = names.encode(name)
+    assert encoded.format() == encoded
+
+
+@settings(max_examples=200, deadline=None)
+@given(any_name)
+def test_encoding_keeps_folders_apart(name):
+    assert names.encode(name).count("/") == name.count("/")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.one_of(st.characters(categories=["L", "Nd"]), st.sampled_from(" .-_()")), min_size=1))
+@example("kelt-16-b g (001)_r.fits")
+@example("Größe Ωμέγα 東京.fits")
+def test_letters_digits_and_plain_characters_stay(name):
+    assert names.encode(name) == name
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("a.fits", "a.fits"),
+        ("a.FIT", "a.FIT"),
+        ("a.fits.gz", "a.fits"),
+        ("a.fts.BZ2", "a.fts"),
+        ("night 1/a.FITS.Fz", "night 1/a.FITS"),
+        ("a.fits.gz.fits.gz", "a.fits.gz.fits"),
+        ("a,b.fits.fz", "a%2Cb.fits"),
+        ("a.gz/b.fits", "a.gz/b.fits"),
+        ("a.gz", "a.gz"),
+    ],
+)
+def test_results_lose_the_compression_suffix_only(path, expected):
+    assert names.output_name(path) == expected
+
+
+def test_a_line_break_after_the_suffix_belongs_to_the_name():
+    assert names.output_name("a.fits.gz\n") == "a.fits.gz%0A"
+
+
+@settings(max_examples=200, deadline=None)
+@given(any_name)
+@example("a\nb\udcff\u200bc")
+def test_printable_names_can_be_shown_and_written(name):
+    shown = names.printable(name)
+    assert shown.isprintable()
+    assert shown.encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"), [("a é's, {b}.fits", "a é's, {b}.fits"), ("a\n", r"a\n"), ("a\udcff", r"a\xff")]
+)
+def test_only_what_cannot_be_shown_is_escaped(path, shown):
+    assert names.printable(path) == shown

@@ -1,0 +1,171 @@
+"""The workflow against the chapter's own loop, and against digests of its results on real frames."""
+
+import hashlib
+import io
+import re
+import warnings
+from contextlib import redirect_stdout
+
+import astropy.units as u
+import ccdproc as ccdp
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.nddata import CCDData
+from conftest import run_workflow
+
+from lightmask import demo
+from lightmask.flags import Flag
+
+# The README of the real frames has the table; per frame the cosmic pixels of each iteration and
+# the beginning of sha256(packbits(mask)).
+ARCSAT = ("LPSEB35_g_20250530_034359", "99 33 36 46", "943fff7b01cdd9ad")
+ARCSAT_MASKS = "9758045874e719eb"
+EFOSC2 = [
+    ("EFOSC.2022-01-28T04.54.24.341", "1174 327 52 17", "e46c340e503b171b"),
+    ("EFOSC.2022-01-28T05.05.25.843", "1353 317 69 22", "ad099be7f55ad194"),
+    ("EFOSC.2022-01-28T05.09.05.986", "1250 292 40 19", "19fb57a47debafbb"),
+    ("EFOSC.2022-01-28T08.37.47.742", "1013 284 55 50", "279b4e2632f47c2d"),
+    ("EFOSC.2022-01-28T08.40.27.113", "1097 273 67 36", "684c250820883866"),
+    ("EFOSC.2022-01-28T08.43.07.204", "1034 300 57 23", "ccf721651c187be9"),
+]
+
+
+def digest(mask):
+    return hashlib.sha256(np.packbits(mask)).hexdigest()[:16]
+
+
+def iterations(path):
+    return " ".join(str(value) for key, value in fits.getheader(path).items() if key.startswith("LIGHTMASK ITERATION"))
+
+
+@pytest.fixture(scope="module")
+def demo_night(tmp_path_factory):
+    """The demo night as `make demo` runs it."""
+    work = tmp_path_factory.mktemp("demo")
+    run = run_workflow(work)
+    assert run.returncode == 0, run.output
+    return work / "results"
+
+
+@pytest.mark.parametrize("name", demo.LIGHTS)
+def test_demo_night_equals_the_chapters_loop(demo_night, name):
+    """Chapter 8.5 of the CCD reduction guide, its cells in their order."""
+    ifc = ccdp.ImageFileCollection(demo_night / "demo")
+    (flat_mask,) = ifc.files_filtered(imagetyp="flat mask", filter=demo.LIGHTS[name])
+    (dark_mask,) = ifc.files_filtered(imagetyp="dark mask")
+    combined_mask = np.zeros(demo.SHAPE, bool)
+    for mask in (flat_mask, dark_mask):
+        combined_mask |= CCDData.read(ifc.location / mask, unit=u.dimensionless_unscaled).data.astype(bool)
+
+    ccd = CCDData.read(ifc.location / name)
+    with redirect_stdout(io.StringIO()) as printed:
+        new_ccd = ccdp.cosmicray_lacosmic(ccd, readnoise=10, sigclip=8, verbose=True)
+    ccd.mask = new_ccd.mask | combined_mask
+
+    ours = CCDData.read(demo_night / "masked" / name, hdu_flags="FLAGS")
+    assert np.array_equal(ours.mask, ccd.mask)
+    assert np.array_equal((ours.flags & Flag.COSMIC) != 0, new_ccd.mask)
+    assert np.array_equal(ours.data, ccd.data)
+    counts = re.findall(r"(\d+) cosmic pixels", printed.getvalue())
+    assert iterations(demo_night / "masked" / name) == " ".join(counts)
+
+
+def completeness_and_purity(found, truth, near):
+    """Fraction of true pixels that were found, and of found ones within a pixel of a true one."""
+    return np.count_nonzero(found & truth) / truth.sum(), np.count_nonzero(found & near) / found.sum()
+
+
+def test_demo_night_finds_what_was_put_in(demo_night, capsys):
+    """Cosmic rays in at least 3 of 4 pixels, and every bad and hot pixel that the masks are for."""
+    for name in demo.LIGHTS:
+        truth = fits.getdata(demo_night / "demo_truth" / name)
+        flags = fits.getdata(demo_night / "masked" / name, "FLAGS")
+        hit = (truth & demo.TRUTH_COSMIC) != 0
+        near = np.zeros_like(hit)
+        rows, columns = np.nonzero(hit)
+        for dy in (-1, 0, 1):
+            for dx in (-1, 0, 1):
+                near[np.clip(rows + dy, 0, hit.shape[0] - 1), np.clip(columns + dx, 0, hit.shape[1] - 1)] = True
+        complete, pure = completeness_and_purity((flags & Flag.COSMIC) != 0, hit, near)
+        with capsys.disabled():
+            print(f"\n{name}: {complete:.1%} of cosmic-ray pixels found, {pure:.1%} of those flagged are near one")
+        assert complete > 0.75
+        assert pure > 0.75
+        assert np.array_equal((flags & Flag.FLAT) != 0, (truth & demo.TRUTH_BAD) != 0)
+        assert np.array_equal((flags & Flag.DARK) != 0, (truth & demo.TRUTH_HOT) != 0)
+        assert np.count_nonzero(flags & Flag.SATURATED) > 0
+
+
+def test_demo_night_is_the_same_bytes_every_time(demo_night, tmp_path):
+    demo.make(tmp_path / "demo", tmp_path / "truth")
+    for name in demo.NAMES:
+        assert (tmp_path / "demo" / name).read_bytes() == (demo_night / "demo" / name).read_bytes()
+
+
+def test_arcsat_with_defaults(real_data, tmp_path):
+    run = run_workflow(tmp_path, "--config", f"frames={real_data('arcsat-reduced')}")
+    assert run.returncode == 0, run.output
+    name, counts, cosmic = ARCSAT
+    path = tmp_path / f"results/masked/{name}.fits"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # astropy mends the WCS of this header, and says so
+        frame = CCDData.read(path, hdu_flags="FLAGS")
+    assert digest((frame.flags & Flag.COSMIC) != 0) == cosmic
+    assert digest((frame.flags & (Flag.FLAT | Flag.DARK)) != 0) == ARCSAT_MASKS
+    assert np.array_equal(frame.mask, frame.flags != 0)
+    assert iterations(path) == counts
+    (log,) = (tmp_path / "results/logs/combine_masks").iterdir()
+    assert "union: 2915 pixels (0.278%)" in log.read_text()
+
+
+@pytest.fixture(scope="module")
+def efosc2_config(real_data):
+    return [
+        f"frames={real_data('efosc2-reduced')}",
+        "frame_type={keywords: [ESO DPR TYPE]}",
+        "required_masks=[]",
+    ]
+
+
+def test_efosc2_equals_the_digest_table(efosc2_config, tmp_path):
+    run = run_workflow(tmp_path, "--config", *efosc2_config)
+    assert run.returncode == 0, run.output
+    for name, counts, cosmic in EFOSC2:
+        path = tmp_path / f"results/masked/{name}.fits"
+        assert iterations(path) == counts
+        assert digest(fits.getdata(path, "MASK") != 0) == cosmic
+
+
+def test_efosc2_with_gain_and_read_noise_of_the_header(efosc2_config, real_data, tmp_path):
+    config = [*efosc2_config, "cosmic_rays={gain: ESO DET OUT1 CONAD, readnoise: ESO DET OUT1 RON}"]
+    run = run_workflow(tmp_path, "--config", *config)
+    assert run.returncode == 0, run.output
+    name = f"{EFOSC2[0][0]}.fits"
+    data, header = fits.getdata(real_data("efosc2-reduced") / name, header=True)
+    gain, readnoise = (header[f"ESO DET OUT1 {key}"] for key in ("CONAD", "RON"))
+    ccd = CCDData(data, unit="adu")
+    expected = ccdp.cosmicray_lacosmic(ccd, gain=gain, readnoise=readnoise, sigclip=8).mask
+    path = tmp_path / "results/masked" / name
+    assert np.array_equal(fits.getdata(path, "MASK") != 0, expected)
+    header = fits.getheader(path)
+    assert (header["LIGHTMASK GAIN"], header["LIGHTMASK READNOISE"]) == (gain, readnoise)
+
+
+def test_hst_with_a_plain_science_file(real_data, tmp_path):
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night/hst.fits").symlink_to(real_data("hst-wfpc2") / "hst_im_ext3.fits")
+    run = run_workflow(
+        tmp_path,
+        "--config",
+        "frames=night",
+        "frame_type={light: [EXT]}",
+        "required_masks=[]",
+        "cosmic_rays={gain: 7, readnoise: 5, sigclip: 4.5}",
+    )
+    assert run.returncode == 0, run.output
+    mask = fits.getdata(tmp_path / "results/masked/hst.fits", "MASK") != 0
+    iraf = fits.getdata(real_data("hst-wfpc2") / "hst_im_ext3_iraf_mask.fits") != 0
+    assert mask.sum() == 19359
+    assert np.count_nonzero(mask & iraf) / mask.sum() == pytest.approx(0.945, abs=5e-4)
+    assert np.count_nonzero(mask & iraf) / iraf.sum() == pytest.approx(0.967, abs=5e-4)
