@@ -85,3 +85,12 @@ def run_workflow(work, *arguments, snakefile=CHECKOUT / "Snakefile", cores=2):
         check=False,
     )
     return Run(process, Path(work))
+
+
+@pytest.fixture(scope="session")
+def demo_results(tmp_path_factory):
+    """Give the results of the demo night, run as `make demo` does."""
+    work = tmp_path_factory.mktemp("demo")
+    run = run_workflow(work)
+    assert run.returncode == 0, run.output
+    return work / "results"

@@ -39,19 +39,10 @@ def iterations(path):
     return " ".join(str(value) for key, value in fits.getheader(path).items() if key.startswith("LIGHTMASK ITERATION"))
 
 
-@pytest.fixture(scope="module")
-def demo_night(tmp_path_factory):
-    """The demo night as `make demo` runs it."""
-    work = tmp_path_factory.mktemp("demo")
-    run = run_workflow(work)
-    assert run.returncode == 0, run.output
-    return work / "results"
-
-
 @pytest.mark.parametrize("name", demo.LIGHTS)
-def test_demo_night_equals_the_chapters_loop(demo_night, name):
+def test_demo_night_equals_the_chapters_loop(demo_results, name):
     """Chapter 8.5 of the CCD reduction guide, its cells in their order."""
-    ifc = ccdp.ImageFileCollection(demo_night / "demo")
+    ifc = ccdp.ImageFileCollection(demo_results / "demo")
     (flat_mask,) = ifc.files_filtered(imagetyp="flat mask", filter=demo.LIGHTS[name])
     (dark_mask,) = ifc.files_filtered(imagetyp="dark mask")
     combined_mask = np.zeros(demo.SHAPE, bool)
@@ -63,12 +54,12 @@ def test_demo_night_equals_the_chapters_loop(demo_night, name):
         new_ccd = ccdp.cosmicray_lacosmic(ccd, readnoise=10, sigclip=8, verbose=True)
     ccd.mask = new_ccd.mask | combined_mask
 
-    ours = CCDData.read(demo_night / "masked" / name, hdu_flags="FLAGS")
+    ours = CCDData.read(demo_results / "masked" / name, hdu_flags="FLAGS")
     assert np.array_equal(ours.mask, ccd.mask)
     assert np.array_equal((ours.flags & Flag.COSMIC) != 0, new_ccd.mask)
     assert np.array_equal(ours.data, ccd.data)
     counts = re.findall(r"(\d+) cosmic pixels", printed.getvalue())
-    assert iterations(demo_night / "masked" / name) == " ".join(counts)
+    assert iterations(demo_results / "masked" / name) == " ".join(counts)
 
 
 def completeness_and_purity(found, truth, near):
@@ -76,11 +67,11 @@ def completeness_and_purity(found, truth, near):
     return np.count_nonzero(found & truth) / truth.sum(), np.count_nonzero(found & near) / found.sum()
 
 
-def test_demo_night_finds_what_was_put_in(demo_night, capsys):
+def test_demo_night_finds_what_was_put_in(demo_results, capsys):
     """Cosmic rays in at least 3 of 4 pixels, and every bad and hot pixel that the masks are for."""
     for name in demo.LIGHTS:
-        truth = fits.getdata(demo_night / "demo_truth" / name)
-        flags = fits.getdata(demo_night / "masked" / name, "FLAGS")
+        truth = fits.getdata(demo_results / "demo_truth" / name)
+        flags = fits.getdata(demo_results / "masked" / name, "FLAGS")
         hit = (truth & demo.TRUTH_COSMIC) != 0
         near = np.zeros_like(hit)
         rows, columns = np.nonzero(hit)
@@ -97,10 +88,10 @@ def test_demo_night_finds_what_was_put_in(demo_night, capsys):
         assert np.count_nonzero(flags & Flag.SATURATED) > 0
 
 
-def test_demo_night_is_the_same_bytes_every_time(demo_night, tmp_path):
+def test_demo_night_is_the_same_bytes_every_time(demo_results, tmp_path):
     demo.make(tmp_path / "demo", tmp_path / "truth")
     for name in demo.NAMES:
-        assert (tmp_path / "demo" / name).read_bytes() == (demo_night / "demo" / name).read_bytes()
+        assert (tmp_path / "demo" / name).read_bytes() == (demo_results / "demo" / name).read_bytes()
 
 
 def test_arcsat_with_defaults(real_data, tmp_path):

@@ -68,7 +68,7 @@ def _completed(value: Any, rule: Config) -> Any:
 
 
 def _typed(value: Any, rule: Config) -> Any:
-    """Read numbers and booleans inside a ``--config 'a={b: 1}'``, which Snakemake leaves as text."""
+    """Read numbers and booleans inside a ``--config 'a={b: 1}'``, which come as text."""
     if not isinstance(value, str):
         return value
     types = rule.get("type", [])

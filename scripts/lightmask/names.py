@@ -1,8 +1,8 @@
-"""Names of frames that a shell, a FITS header and Snakemake's command line can all carry.
+"""Names of frames that a shell, a FITS header and a cluster's command line can all carry.
 
-On a cluster Snakemake hands wildcards to its jobs on a command line, which it
-splits at commas; a quote or a brace fares no better in a shell or a format
-string. Such characters are percent-encoded in wildcards and result paths.
+On a cluster the name of a frame goes to its job on a command line, as one of
+several values between commas. A comma, a quote or a brace would not survive
+that, so they are percent-encoded.
 """
 
 import os

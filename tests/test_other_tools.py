@@ -1,0 +1,80 @@
+"""Masked frames in the hands of other programs: the README's recipes, SExtractor, fitsverify."""
+
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from conftest import CHECKOUT
+
+from lightmask import configuration, demo
+from lightmask.flags import Flag
+from lightmask.masking import mask_frame
+
+NAME = "kelt-16-b-r-001.fits"
+
+
+def program(name):
+    """Give the path of an installed program; CI installs it."""
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not installed (Debian has a package of that name)")
+    return path
+
+
+def recipes(language):
+    """Give the code blocks of the README in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", (CHECKOUT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_python_recipes_of_the_readme(demo_results):
+    scope = {}
+    for code in recipes("python"):
+        exec(code.replace("results/masked/x.fits", str(demo_results / "masked" / NAME)), scope)
+    flags = fits.getdata(demo_results / "masked" / NAME, "FLAGS")
+    assert np.array_equal(scope["frame"].mask, (flags & ~np.uint8(Flag.SATURATED)) != 0)
+    assert np.array_equal(scope["cosmic"], (flags & Flag.COSMIC) != 0)
+    assert "aperture_photometry" in scope
+
+
+def test_sextractor_recipe_of_the_readme(demo_results, tmp_path):
+    program("source-extractor")
+    (command,) = [code for code in recipes("sh") if code.startswith("source-extractor")]
+    (tmp_path / "columns.param").write_text("X_IMAGE\nY_IMAGE\nIMAFLAGS_ISO\n")
+    settings = " -c /usr/share/source-extractor/default.sex -PARAMETERS_NAME columns.param -FILTER N"
+    subprocess.run(
+        command.replace("results/masked/x.fits", str(demo_results / "masked" / NAME)).strip()
+        + settings
+        + " -STARNNW_NAME /usr/share/source-extractor/default.nnw -CATALOG_NAME objects.cat",
+        shell=True,
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    x, y, flagged = np.loadtxt(tmp_path / "objects.cat", unpack=True)
+    flags = fits.getdata(demo_results / "masked" / NAME, "FLAGS")
+    peaks = flags[np.rint(y).astype(int) - 1, np.rint(x).astype(int) - 1]
+    assert np.count_nonzero(peaks) > 20
+    assert np.all((flagged.astype(int) & peaks)[peaks > 0] > 0)
+
+
+def complaints(path):
+    """What fitsverify warns of, less the number of the card that it concerns."""
+    verified = subprocess.run([program("fitsverify"), path], capture_output=True, text=True, check=False)
+    found = [line for line in verified.stdout.splitlines() if line.startswith("***")]
+    return {re.sub(r"#\d+", "#", line) for line in found if "****" not in line}
+
+
+def test_fitsverify_has_no_complaint_about_the_demo_night(demo_results):
+    for path in [*(demo_results / "masked" / name for name in demo.LIGHTS), *demo_results.glob("combined_masks/*")]:
+        assert complaints(path) == set()
+
+
+@pytest.mark.parametrize("folder", ["arcsat-reduced", "efosc2-reduced", "hst-wfpc2"])
+def test_fitsverify_has_no_new_complaint_about_real_frames(real_data, folder, tmp_path):
+    config = configuration.validated({})
+    for frame in [path for path in sorted(real_data(folder).iterdir()) if path.suffix == ".fits"][:4]:
+        mask_frame(frame, frame.name, None, tmp_path / frame.name, tmp_path / "statistics.json", config)
+        assert complaints(tmp_path / frame.name) <= complaints(frame)

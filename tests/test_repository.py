@@ -1,0 +1,95 @@
+"""What the repository says twice must be said the same: pins, defaults, versions, tables."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from conftest import CHECKOUT
+
+from lightmask import __version__, configuration, flags
+
+
+def text(path):
+    return (CHECKOUT / path).read_text(encoding="utf-8")
+
+
+def pins(path):
+    """Versions by package of a requirements file."""
+    return dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", text(path), re.MULTILINE))
+
+
+@pytest.mark.parametrize("lock", ["envs/requirements.txt", "envs/requirements-test.txt"])
+def test_every_requirement_has_hashes(lock):
+    entries = re.split(r"\n(?=\S)", text(lock).strip())
+    assert len(entries) == len(pins(lock)) > 50
+    assert all("--hash=sha256:" in entry for entry in entries)
+    assert not re.search(r"://|--index|--extra", text(lock))
+
+
+def test_conda_environment_has_the_versions_of_the_lock():
+    packages = [entry.split(" =") for entry in yaml.safe_load(text("envs/lightmask.yaml"))["dependencies"]]
+    versions = dict(packages)
+    assert versions.pop("python") == "3.11"
+    assert versions == {name: pins("envs/requirements.txt")[name] for name in versions}
+
+
+def test_conda_environment_has_what_the_package_needs():
+    project = text("pyproject.toml")
+    needed = re.findall(r'"([a-z]+)', re.search(r"^dependencies = \[(.*?)\]", project, re.DOTALL | re.MULTILINE)[1])
+    environment = yaml.safe_load(text("envs/lightmask.yaml"))["dependencies"]
+    assert {entry.split()[0] for entry in environment} == {"python", *needed}
+
+
+def test_tests_run_with_the_versions_that_users_get():
+    assert pins("envs/requirements.txt").items() <= pins("envs/requirements-test.txt").items()
+
+
+def test_shipped_configuration_shows_the_defaults():
+    def compare(shown, defaults):
+        for key, value in shown.items():
+            if isinstance(value, dict):
+                compare(value, defaults[key])
+            else:
+                assert value == defaults[key], key
+
+    compare(yaml.safe_load(text("config.yaml")), configuration.validated({}))
+
+
+def test_configuration_reference_is_up_to_date():
+    made = subprocess.run(
+        [sys.executable, CHECKOUT / "docs/configuration.py"], capture_output=True, text=True, check=True
+    )
+    assert text("docs/configuration.md") == made.stdout
+
+
+def test_version_is_the_same_everywhere():
+    assert yaml.safe_load(text("CITATION.cff"))["version"] == __version__
+    assert re.search(r"^## (\S+),", text("CHANGELOG.md"), re.MULTILINE)[1] == __version__
+
+
+def test_readme_tells_the_flags_as_the_code_has_them():
+    table = re.findall(r"^\| (\d) \| (\d+) \| `([A-Z]+)` \|", text("README.md"), re.MULTILINE)
+    assert {name: int(value) for _, value, name in table} == flags.BITS
+    assert all(1 << int(bit) == int(value) for bit, value, _ in table)
+    call = re.search(r'extend_bit_flag_map\("Lightmask", (.*?)\)', text("README.md"))[1]
+    assert {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", call)} == flags.BITS
+
+
+def test_readme_figures_are_those_of_the_command(real_data):
+    measure = f"""
+import sys; sys.path.insert(0, {str(CHECKOUT / "docs")!r})
+from pathlib import Path; import figures
+figures.known_bad_pixels(Path({str(real_data("arcsat-reduced"))!r}))
+"""
+    printed = subprocess.run([sys.executable, "-c", measure], capture_output=True, text=True, check=True).stdout
+    found = re.findall(r"known_bad_pixels: (\w+): (\d+) .*?, (\d+) of .*iteration \[(.*)\]", printed)
+    assert len(found) == 2
+    for choice, cosmic, bad, counts in found:
+        assert f"| `{choice}` | {cosmic} | {bad} | {counts} |" in text("README.md")
+
+
+def test_library_knows_nothing_of_the_workflow_engine():
+    for path in (CHECKOUT / "scripts/lightmask").glob("*.py"):
+        assert "snakemake" not in path.read_text(encoding="utf-8").casefold(), path.name
