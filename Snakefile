@@ -34,3 +34,5 @@ rule all:
         "results/summary.csv",
         "results/summary.ecsv",
         masked_frames(),
+    message:
+        "All frames are masked: results/masked, results/summary.csv"

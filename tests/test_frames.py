@@ -376,7 +376,9 @@ def test_table_row_of_an_unreadable_file_is_empty_but_for_its_path(folder):
 
 
 def test_keywords_needed_are_all_that_the_configuration_names():
-    config = validated({"frame_type": {"keywords": ["T"]}, "match": {"flat": ["M"]}, "table_keywords": {"camera": ["C"]}})
+    config = validated(
+        {"frame_type": {"keywords": ["T"]}, "match": {"flat": ["M"]}, "table_keywords": {"camera": ["C"]}}
+    )
     assert {"T", "M", "C", frames.OWN_KEYWORD, "EXPTIME"} <= set(frames.keywords_needed(config))
 
 

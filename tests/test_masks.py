@@ -56,7 +56,11 @@ def test_the_filter_matters_for_flat_masks_only():
 def test_all_masks_that_apply_are_found_flats_first():
     night = [mask("d.fits", "dark mask"), mask("f1.fits"), mask("f2.fits"), mask("g.fits", FILTER="g"), LIGHT]
     found = masks.MaskMatcher(night, MATCH, ["flat", "dark"]).applying(LIGHT)
-    assert [(kind, frame.path) for kind, frame in found] == [("flat", "f1.fits"), ("flat", "f2.fits"), ("dark", "d.fits")]
+    assert [(kind, frame.path) for kind, frame in found] == [
+        ("flat", "f1.fits"),
+        ("flat", "f2.fits"),
+        ("dark", "d.fits"),
+    ]
 
 
 def test_frames_that_differ_get_masks_of_their_own():
@@ -122,7 +126,10 @@ def sources(tmp_path):
     write_mask(tmp_path / "f1.fits", "flat mask", [(5, 5), (5, 6), (5, 7)])
     write_mask(tmp_path / "f2.fits", "flat mask", [(5, 7), (5, 8)])
     write_mask(tmp_path / "d.fits", "dark mask", [(5, 8), (20, 20), (30, 30)])
-    return [(kind, str(tmp_path / name), name) for kind, name in (("flat", "f1.fits"), ("flat", "f2.fits"), ("dark", "d.fits"))]
+    return [
+        (kind, str(tmp_path / name), name)
+        for kind, name in (("flat", "f1.fits"), ("flat", "f2.fits"), ("dark", "d.fits"))
+    ]
 
 
 def test_combined_file_holds_flags_counts_and_digests(sources, tmp_path, capsys):

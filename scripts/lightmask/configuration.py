@@ -1,8 +1,10 @@
 """Check a configuration against the schema, fill in defaults, and say plainly what is wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,11 @@ IN_WORDS = {
     "object": "a section of keys",
     "null": "null",
 }
-PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {"number": (int, float), "integer": int, "boolean": bool}
+READERS: dict[str, Callable[[str], Any]] = {
+    "integer": int,
+    "number": lambda text: float(text) if set(text) & set(".en") else int(text),
+    "boolean": {"true": True, "yes": True, "false": False, "no": False}.__getitem__,
+}
 
 
 @cache
@@ -51,6 +57,8 @@ def validated(config: Config) -> Config:
     complete = _completed(config, schema())
     validator = Draft202012Validator(schema())
     problems = [text for error in validator.iter_errors(complete) for text in _explained(error)]
+    if isinstance(complete, dict):
+        problems += _unusable(complete)
     if problems:
         raise ValueError("\n".join(sorted(problems)))
     return complete
@@ -69,15 +77,27 @@ def _completed(value: Any, rule: Config) -> Any:
 
 def _typed(value: Any, rule: Config) -> Any:
     """Read numbers and booleans inside a ``--config 'a={b: 1}'``, which come as text."""
-    if not isinstance(value, str):
-        return value
+    if isinstance(value, list):
+        return [_typed(item, rule.get("items", {})) for item in value]
     types = rule.get("type", [])
-    read = yaml.safe_load(value) if value.strip() else value
     for name in [types] if isinstance(types, str) else types:
-        wanted = PYTHON_TYPES.get(name)
-        if wanted and isinstance(read, wanted) and isinstance(read, bool) == (name == "boolean"):
-            return read
+        if isinstance(value, str) and name in READERS:
+            with suppress(ValueError, KeyError):
+                return READERS[name](value.strip().lower())
     return value
+
+
+def _unusable(config: Config, above: str = "") -> Iterator[str]:
+    """Find what a schema cannot express."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _unusable(value, f"{above}{key}.")
+        elif isinstance(value, float) and not isfinite(value):
+            yield f"configuration: {above}{key}: found {value}; expected a finite number"
+        elif key == "psfk" and isinstance(value, list) and all(isinstance(row, list) for row in value):
+            lengths = {len(row) for row in value} | {len(value)}
+            if len(lengths) > 1 or 0 in {length % 2 for length in lengths}:
+                yield f"configuration: {above}{key}: found {value}; expected rows of one odd length, as many"
 
 
 def _explained(error: ValidationError) -> Iterator[str]:
@@ -101,4 +121,6 @@ def _explained(error: ValidationError) -> Iterator[str]:
     elif error.validator in ("minimum", "exclusiveMinimum"):
         above = "at least" if error.validator == "minimum" else "more than"
         expected = f"expected {above} {error.validator_value}"
+    elif error.validator == "not":
+        expected = "expected an odd number"
     yield f"configuration: {where or 'the whole'}: found {error.instance!r}; {expected}"

@@ -16,6 +16,9 @@ from lightmask import FrameError
 Parameters = Mapping[str, Any]
 Mask = NDArray[np.bool_]
 
+LEAST_SIDE = 7
+"""Astroscrappy writes beyond its memory where an image is smaller than its filters."""
+
 _NOT_FOR_DETECTOR = ("detector", "known_bad_pixels")
 
 
@@ -82,10 +85,9 @@ def resolve(config: Parameters, header: Mapping[str, Any], unit: str, unit_names
                 f"{name}: {keyword} is {value!r}, expected {expected}; mend it, or set cosmic_rays: {parameter}"
             )
         resolved[parameter] = float(value)
-    if "BUNIT" in header:
+    if said := str(header.get("BUNIT") or "").strip():
         known = {said.strip().casefold(): meant for said, meant in unit_names.items()}
         known |= {"adu": "adu", "electron": "electron"}
-        said = str(header["BUNIT"]).strip()
         if said.casefold() not in known:
             raise FrameError(
                 f"{name}: BUNIT is {said!r}, expected adu or electron; "
@@ -153,6 +155,8 @@ def _ccdproc(data: NDArray, mask: Mask | None, keywords: Parameters) -> CosmicRa
     import ccdproc
     from astropy.nddata import CCDData
 
+    if min(data.shape) < LEAST_SIDE:
+        raise FrameError(f"an image of {data.shape[1]}x{data.shape[0]} is too small for the detector ccdproc")
     keywords = dict(keywords)
     if keywords["psfk"] is not None:
         keywords["psfk"] = np.array(keywords["psfk"], np.float32)

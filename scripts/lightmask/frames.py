@@ -86,10 +86,10 @@ def find_files(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[tuple[s
         if _identity(current) in seen:
             continue
         seen.add(_identity(current))
-        for entry in os.scandir(current):
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
+        with os.scandir(current) as found:
+            entries = [entry for entry in found if not entry.name.startswith(".")]
+        for entry in entries:
+            if _is_folder(entry):
                 waiting.append(Path(entry.path))
             elif names.FITS_SUFFIX.search(entry.name):
                 try:
@@ -97,6 +97,13 @@ def find_files(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[tuple[s
                 except OSError:
                     status = None
                 yield os.path.relpath(entry.path, folder), status
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _identity(path: Path) -> tuple[int, int]:

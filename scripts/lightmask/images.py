@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import os
 import warnings
 import zlib
@@ -12,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from astropy.io.fits.verify import VerifyWarning
 from astropy.utils.exceptions import AstropyUserWarning
 from numpy.typing import NDArray
 
@@ -33,8 +33,10 @@ UNREADABLE = (
 )
 DECOMPRESS = {b"\x1f\x8b": gzip.decompress, b"BZ": bz2.decompress}
 FITS_BEGINNING = b"SIMPLE  ="
+FITS_BLOCK = 2880
+TRUNCATED = "truncated: it ends before its pixels do"
 PLAINLY = {
-    "buffer is too small": "truncated: it ends before its pixels do",
+    "buffer is too small": TRUNCATED,
     "Error validating header": "truncated or corrupt: the header of an HDU breaks off",
     "No SIMPLE card found": "not FITS: it does not begin with SIMPLE",
     "Empty or corrupt FITS file": "empty, or its compressed stream is broken",
@@ -52,12 +54,15 @@ class Image:
         2-D, scaled by BSCALE and BZERO, in native byte order.
     mask : ndarray of bool or None
         True where the file's own MASK extension masks a pixel; same shape.
+    more_than_mask : bool
+        Whether the MASK extension holds other values than 0 and 1.
     header : astropy.io.fits.Header
         Cards of the image, then those of the primary HDU that it lacks.
     """
 
     data: NDArray
     mask: NDArray[np.bool_] | None
+    more_than_mask: bool
     header: fits.Header
 
 
@@ -68,7 +73,7 @@ def readable(name: str | os.PathLike) -> Iterator[None]:
         with warnings.catch_warnings():
             # Odd cards are passed through as they are. A broken extension is no
             # oddity: astropy would leave it out, and all that stands behind it.
-            warnings.simplefilter("ignore", VerifyWarning)
+            warnings.simplefilter("ignore", AstropyUserWarning)
             warnings.filterwarnings("error", "Error validating header", AstropyUserWarning)
             yield
     except UNREADABLE as error:
@@ -126,9 +131,15 @@ def open_bytes(content: bytes, name: str, scale: bool = True) -> fits.HDUList:
     FrameError
         If a header is broken, or data are missing at the end.
     """
+    # A file may lack the padding of its last block, which astropy insists on.
+    padded = content + bytes(-len(content) % FITS_BLOCK) if len(content) % FITS_BLOCK else content
     with readable(name):
-        hdus = fits.HDUList.fromstring(content, do_not_scale_image_data=not scale)
-        len(hdus)  # reads to the end
+        hdus = fits.open(io.BytesIO(padded), memmap=False, lazy_load_hdus=False, do_not_scale_image_data=not scale)
+        for hdu in hdus:
+            info = hdu.fileinfo()
+            size = info["datSpan"] if isinstance(hdu, fits.CompImageHDU) else hdu.size
+            if info["datLoc"] + size > len(content):
+                raise EOFError(TRUNCATED)
         return hdus
 
 
@@ -179,12 +190,14 @@ def read_image(hdus: fits.HDUList, name: str) -> Image:
     with readable(name):
         data = hdu.data
         mask = hdus["MASK"].data if "MASK" in hdus else None
+    more_than_mask = False
     if "MASK" in hdus:
         found = "no data" if mask is None else shape_text(mask.shape)
         if mask is None or mask.shape != data.shape:
             raise FrameError(f"{name}: its MASK has {found}, expected {shape_text(data.shape)}; mend or remove it")
+        more_than_mask = not np.isin(mask, (0, 1)).all()
         mask = mask.astype(bool)  # any nonzero value masks, as in `CCDData.read`
-    return Image(data.astype(data.dtype.newbyteorder("="), copy=False), mask, header)
+    return Image(data.astype(data.dtype.newbyteorder("="), copy=False), mask, more_than_mask, header)
 
 
 def read_mask(path: str | os.PathLike, name: str) -> NDArray[np.bool_]:
@@ -204,6 +217,19 @@ def read_mask(path: str | os.PathLike, name: str) -> NDArray[np.bool_]:
     hdu = hdus[find_image(hdus, name)]
     with readable(name):
         return hdu.data != 0
+
+
+def uncompressed(hdu: fits.CompImageHDU) -> fits.ImageHDU:
+    """Undo tile compression: the same pixels, unscaled, and cards in a plain image extension.
+
+    `CCDData.read` looks for no image in a compressed extension.
+    """
+    header = hdu.header.copy()
+    plain = fits.ImageHDU(hdu.data, header, do_not_scale_image_data=True)
+    for keyword in ("BSCALE", "BZERO", "BLANK"):
+        if keyword in hdu.header:
+            plain.header[keyword] = hdu.header[keyword]
+    return plain
 
 
 def write_fits(hdus: fits.HDUList, path: str | os.PathLike) -> None:

@@ -31,9 +31,10 @@ def logged_to(path: str | os.PathLike) -> Iterator[None]:
         of the log and on the terminal, the traceback in the log only where the
         cause is not a `FrameError`, which needs none.
     """
-    terminal = os.dup(2)
-    with open(path, "w", encoding="utf-8") as log:
-        for stream in (sys.stdout, sys.stderr):
+    streams = (sys.stdout, sys.stderr)
+    saved = [os.dup(stream.fileno()) for stream in streams]
+    with open(path, "w+", encoding="utf-8") as log:
+        for stream in streams:
             stream.flush()
             os.dup2(log.fileno(), stream.fileno())
         try:
@@ -44,13 +45,18 @@ def logged_to(path: str | os.PathLike) -> Iterator[None]:
             else:
                 traceback.print_exc()
                 cause = f"{type(error).__name__}: {error}"
-            line = FAILED + " ".join(cause.split()) + "\n"
-            sys.stderr.write(line)
-            os.write(terminal, line.encode(errors="backslashreplace"))
+            line = (FAILED + " ".join(cause.split()) + "\n").encode(errors="backslashreplace")
+            for stream in streams:
+                stream.flush()
+            unfinished = os.path.getsize(path) and os.pread(log.fileno(), 1, os.path.getsize(path) - 1) != b"\n"
+            os.write(log.fileno(), b"\n" * bool(unfinished) + line)
+            os.write(saved[1], line)
             raise SystemExit(1) from None
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream, original in zip(streams, saved, strict=True):
+                stream.flush()
+                os.dup2(original, stream.fileno())
+                os.close(original)
 
 
 def failure(path: str | os.PathLike) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lightmask import FrameError, __version__, cosmicrays, flags
 from lightmask.files import whole_file
 from lightmask.flags import Flag
-from lightmask.images import Image, open_bytes, read_bytes, read_image, shape_text, write_fits
+from lightmask.images import Image, open_bytes, read_bytes, read_image, shape_text, uncompressed, write_fits
 from lightmask.provenance import Value, add_card, add_source, file_digest
 
 SOURCE_OF_MASK = re.compile(r"LIGHTMASK (FLAT|DARK)\d+( SHA256)?")
@@ -114,15 +114,17 @@ def mask_frame(
             "it changed since the folder was searched, start again"
         )
     parameters = cosmicrays.resolve(config["cosmic_rays"], image.header, config["unit"], config["unit_names"], name)
-    found, iterations = flag_pixels(image, static, parameters)
+    try:
+        found, iterations = flag_pixels(image, static, parameters)
+    except FrameError as error:
+        raise FrameError(f"{name}: {error}") from None
     counted = statistics(found, config["masked"], iterations)
 
     hdus = open_bytes(content, name, scale=False)
     for index, hdu in enumerate(hdus):
         if isinstance(hdu, fits.CompImageHDU):
-            # CCDData.read takes no compressed extension for the image.
-            hdus[index] = fits.ImageHDU(hdu.data, hdu.header, do_not_scale_image_data=True)
-    _insert(hdus, flags.masked(found, config["masked"]), found, name)
+            hdus[index] = uncompressed(hdu)
+    _insert(hdus, flags.masked(found, config["masked"]), found, name, keep=image.more_than_mask)
     header = hdus[0].header
     for keyword, value, comment in _provenance(parameters, counted, config["masked"]):
         add_card(header, keyword, value, comment)
@@ -146,8 +148,12 @@ def _read_combined(path: str | os.PathLike) -> tuple[NDArray[np.uint8], list[tup
     return hdu.data, cards
 
 
-def _insert(hdus: fits.HDUList, mask: NDArray[np.bool_], found: NDArray[np.uint8], name: str) -> None:
-    """Put MASK, in the place of one that is there already, and FLAGS into a frame."""
+def _insert(hdus: fits.HDUList, mask: NDArray[np.bool_], found: NDArray[np.uint8], name: str, keep: bool) -> None:
+    """Put MASK, in the place of one that is there already, and FLAGS into a frame.
+
+    The old MASK is kept as INMASK if `keep`, where its values say more than the
+    INHERITED flag can.
+    """
     if "FLAGS" in hdus:
         raise FrameError(f"{name}: it has an extension FLAGS already, the name that the result needs; rename it")
     ours = fits.ImageHDU(mask.astype(np.uint8), name="MASK")
@@ -158,8 +164,7 @@ def _insert(hdus: fits.HDUList, mask: NDArray[np.bool_], found: NDArray[np.uint8
         for keyword in ("BZERO", "BSCALE", "BLANK"):
             header.remove(keyword, ignore_missing=True)
         hdus[index] = fits.ImageHDU(ours.data, header)
-        if not np.isin(inherited.data, (0, 1)).all():
-            # Its values say more than MASK and the INHERITED flag can.
+        if keep:
             inherited.name = "INMASK"
             hdus.append(inherited)
     else:

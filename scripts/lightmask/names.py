@@ -7,9 +7,9 @@ that, so they are percent-encoded.
 
 import os
 import re
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
-FITS_SUFFIX = re.compile(r"\.(?:fits|fit|fts)(\.(?:gz|bz2|fz))?$", re.IGNORECASE)
+FITS_SUFFIX = re.compile(r"\.(?:fits|fit|fts)(\.(?:gz|bz2|fz))?\Z", re.IGNORECASE)
 """How the name of a FITS file ends; the group is its compression suffix."""
 
 _KEPT = frozenset(" ._-()/")
@@ -29,9 +29,11 @@ def encode(path: str) -> str:
         The encoded path; `decode` reverses it. Letters and digits of any
         script stay as they are.
     """
-    return "".join(
-        c if c in _KEPT or c.isalpha() or c.isdecimal() else quote(c, safe="", errors="surrogateescape") for c in path
-    )
+    return "".join(c if c in _KEPT or c.isalpha() or c.isdecimal() else _percent(c) for c in path)
+
+
+def _percent(letter: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in os.fsencode(letter))
 
 
 def decode(name: str) -> str:

@@ -30,13 +30,13 @@ SUMMARY_COLUMNS = {
 
 
 def write_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[str], path: str | os.PathLike) -> None:
-    """Write rows under a line of column names, in UTF-8."""
+    """Write rows under a line of column names, in UTF-8; bytes of a name that are none are escaped."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     with whole_file(path) as part:
-        part.write_text(text.getvalue(), encoding="utf-8", newline="")
+        part.write_text(text.getvalue(), encoding="utf-8", errors="backslashreplace", newline="")
 
 
 def read_csv(path: str | os.PathLike) -> list[dict[str, str]]:

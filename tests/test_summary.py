@@ -1,0 +1,275 @@
+"""Tables of a night, what failed in it, and the logs that say so."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from lightmask import frames, logs, summary
+from lightmask.configuration import validated
+from lightmask.frames import Frame
+from lightmask.masks import MaskMatcher
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+CONFIG = validated({})
+ODD = ["plain", "comma, quote \" and 'quote'", "two\nlines", "é 東京", "", " blank "]
+
+
+def write_statistics(path, **changes):
+    counts = {"pixels": 5120, "masked": 7, "fraction": 7 / 5120, **dict.fromkeys(summary.REASONS, 0)}
+    path.write_text(json.dumps({"path": "a.fits", **counts, "flat": 4, "cosmic": 3, "iterations": [3, 1, 0]} | changes))
+    return path
+
+
+def light(name, **changes):
+    return {"path": name, "masked_frame": name, "filter": "r", "exposure": 30.5} | changes
+
+
+def test_a_table_reads_back_as_it_was_written(tmp_path):
+    rows = [{"path": text, "type": text[::-1]} for text in ODD]
+    summary.write_csv(rows, ["path", "type"], tmp_path / "a.csv")
+    assert summary.read_csv(tmp_path / "a.csv") == rows
+    assert (tmp_path / "a.csv").read_bytes().startswith(b"path,type\nplain,nialp\n")
+
+
+def test_a_table_without_rows_has_its_columns(tmp_path):
+    summary.write_csv([], summary.FRAME_COLUMNS, tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text() == ",".join(summary.FRAME_COLUMNS) + "\n"
+
+
+def test_a_table_refuses_what_it_has_no_column_for(tmp_path):
+    with pytest.raises(ValueError, match="surplus"):
+        summary.write_csv([{"path": "a", "surplus": 1}], ["path"], tmp_path / "a.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_problem_that_names_a_file_of_any_bytes_can_be_written(tmp_path):
+    odd = os.fsdecode(b"\xff.fits")
+    entry = {"shape": [6, 8], "cards": {"IMAGETYP": "LIGHT"}, "problem": ""}
+    mask = Frame(os.fsdecode(b"mask \xfe.fits"), "flat mask", (2, 3))
+    lights = frames.frames({odd: entry, f"{odd}.gz": entry}, CONFIG)
+    problems = [light.problem for light in lights]
+    problems.append(MaskMatcher([mask], CONFIG["match"], ["flat"]).problem(lights[0]))
+    assert all(problems)
+    summary.write_csv([{"problem": problem} for problem in problems], ["problem"], tmp_path / "a.csv")
+    assert len(summary.read_csv(tmp_path / "a.csv")) == 3
+
+
+def test_a_row_holds_the_counts_of_a_masked_frame(tmp_path):
+    file = write_statistics(tmp_path / "a.json")
+    (row,) = summary.summary_rows([light("a.fits")], [file])
+    assert tuple(row) == tuple(summary.SUMMARY_COLUMNS)
+    assert row == {
+        "path": "a.fits",
+        "masked_frame": "a.fits",
+        "filter": "r",
+        "exposure": 30.5,
+        "pixels": 5120,
+        "masked": 7,
+        "fraction": 7 / 5120,
+        "flat": 4,
+        "dark": 0,
+        "cosmic": 3,
+        "saturated": 0,
+        "inherited": 0,
+        "notfinite": 0,
+        "iterations": "3 1 0",
+        "problem": "",
+    }
+
+
+def test_a_row_of_a_failed_frame_holds_its_problem():
+    (row,) = summary.summary_rows([light("a.fits", problem="broken")], [None])
+    assert row["problem"] == "broken"
+    assert {row[column] for column in summary.COUNTS} == {""}
+
+
+def test_frames_and_statistics_must_be_as_many():
+    with pytest.raises(ValueError, match="zip"):
+        summary.summary_rows([light("a.fits")], [])
+
+
+def written_table(tmp_path, rows):
+    summary.write_summary(rows, tmp_path / "s.csv", tmp_path / "s.ecsv")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("s.")) == ["s.csv", "s.ecsv"]
+    return Table.read(tmp_path / "s.ecsv")
+
+
+def test_the_ecsv_knows_units_types_and_what_is_missing(tmp_path):
+    file = write_statistics(tmp_path / "a.json")
+    lights = [light("a.fits"), light("b, c.fits", exposure="", problem="broken")]
+    table = written_table(tmp_path, summary.summary_rows(lights, [file, None]))
+    assert tuple(table.colnames) == tuple(summary.SUMMARY_COLUMNS)
+    assert table["exposure"].unit == "s"
+    assert table["exposure"][0] == 30.5
+    assert table["pixels"].dtype.kind == "i"
+    assert table["fraction"][0] == 7 / 5120
+    assert list(table["path"]) == ["a.fits", "b, c.fits"]
+    assert list(np.ma.getmaskarray(table["cosmic"])) == [False, True]
+    assert list(np.ma.getmaskarray(table["exposure"])) == [False, True]
+    assert table["problem"][1] == "broken"
+    assert table["cosmic"].description == "cosmic ray"
+
+
+def test_the_csv_holds_the_same(tmp_path):
+    file = write_statistics(tmp_path / "a.json")
+    written_table(tmp_path, summary.summary_rows([light("a.fits"), light("b.fits")], [file, None]))
+    first, second = summary.read_csv(tmp_path / "s.csv")
+    assert (first["exposure"], first["cosmic"], first["iterations"]) == ("30.5", "3", "3 1 0")
+    assert float(first["fraction"]) == 7 / 5120
+    assert second["cosmic"] == ""
+
+
+def test_a_night_without_rows_has_its_columns(tmp_path):
+    table = written_table(tmp_path, [])
+    assert (len(table), tuple(table.colnames)) == (0, tuple(summary.SUMMARY_COLUMNS))
+
+
+def test_a_whole_number_of_seconds_is_an_exposure_too(tmp_path):
+    assert written_table(tmp_path, summary.summary_rows([light("a.fits", exposure=30)], [None]))["exposure"][0] == 30.0
+
+
+def test_an_exposure_in_words_is_shown(tmp_path):
+    lights = [light("a.fits", exposure="30 sec"), light("b.fits")]
+    table = written_table(tmp_path, summary.summary_rows(lights, [None, None]))
+    assert list(table["exposure"]) == ["30 sec", "30.5"]
+    assert table["exposure"].unit is None
+
+
+@pytest.mark.parametrize("text", ODD[:4])
+def test_odd_text_survives_the_ecsv(tmp_path, text):
+    table = written_table(tmp_path, summary.summary_rows([light("a.fits", filter=text)], [None]))
+    assert table["filter"][0] == text
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path):
+    rows = summary.summary_rows([light("a.fits")], [write_statistics(tmp_path / "a.json")])
+    written_table(tmp_path, rows)
+    before = (tmp_path / "s.csv").read_bytes(), (tmp_path / "s.ecsv").read_bytes()
+    written_table(tmp_path, rows)
+    assert ((tmp_path / "s.csv").read_bytes(), (tmp_path / "s.ecsv").read_bytes()) == before
+
+
+def test_a_partial_summary_gives_causes_and_counts_as_out_of_date(tmp_path):
+    done = write_statistics(tmp_path / "done.json")
+    log = tmp_path / "failed.log"
+    log.write_text("some output\nFAILED: failed.fits: broken; mend it\n")
+    gone = tmp_path / "gone"
+    lights = [light("done.fits"), light("failed.fits"), light("waiting.fits")]
+    outcomes = [(done, gone), (gone, log), (gone, gone)]
+    causes = summary.write_partial(lights, outcomes, tmp_path / "s.csv", tmp_path / "s.ecsv")
+    assert causes == ["failed.fits: broken; mend it", "waiting.fits: not masked yet"]
+    rows = summary.read_csv(tmp_path / "s.csv")
+    assert [row["problem"] for row in rows] == ["", *causes]
+    assert [row["cosmic"] for row in rows] == ["3", "", ""]
+    assert len(Table.read(tmp_path / "s.ecsv")) == 3
+    assert [(tmp_path / name).stat().st_mtime for name in ("s.csv", "s.ecsv")] == [0, 0]
+
+
+def test_an_old_failure_of_a_frame_that_is_done_does_not_count(tmp_path):
+    log = tmp_path / "a.log"
+    log.write_text("FAILED: a.fits: broken\n")
+    outcomes = [(write_statistics(tmp_path / "a.json"), log)]
+    assert summary.write_partial([light("a.fits")], outcomes, tmp_path / "s.csv", tmp_path / "s.ecsv") == []
+
+
+def test_orphans_are_results_that_nobody_expects(tmp_path):
+    for name in ("a.fits", "deep/b.fits", "deep/gone.fits", "gone.fits", "c.fits.part"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert summary.orphans(tmp_path, ["a.fits", "deep/b.fits", "new.fits"]) == ["deep/gone.fits", "gone.fits"]
+
+
+def test_there_are_no_orphans_where_there_are_no_results(tmp_path):
+    assert summary.orphans(tmp_path / "not there", ["a.fits"]) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        ("FAILED: a.fits: broken\n", "a.fits: broken"),
+        ("one\ntwo\nFAILED: broken", "broken"),
+        ("FAILED: broken\nand more\n", ""),
+        ("all went well\n", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_the_cause_is_the_last_line_of_a_log(tmp_path, content, cause):
+    if content is not None:
+        (tmp_path / "a.log").write_text(content)
+    assert logs.failure(str(tmp_path / "a.log")) == cause
+
+
+def run_logged(folder, body, after=""):
+    """Run a job in a process of its own, as streams belong to a process."""
+    code = f"""
+import os, subprocess, sys
+from lightmask import FrameError
+from lightmask.logs import logged_to
+print("before", flush=True)
+with logged_to({str(folder / "a.log")!r}):
+{body}
+{after}
+"""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=SCRIPTS,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return done, (folder / "a.log").read_text()
+
+
+def test_both_streams_and_compiled_code_reach_the_log(tmp_path):
+    body = """
+    print("printed")
+    print("warned", file=sys.stderr)
+    sys.stdout.flush()
+    os.write(1, b"compiled\\n")
+    os.write(2, b"compiled error\\n")
+    subprocess.run(["echo", "child"])
+"""
+    done, log = run_logged(tmp_path, body)
+    assert sorted(log.splitlines()) == ["child", "compiled", "compiled error", "printed", "warned"]
+    assert (done.returncode, done.stdout, done.stderr) == (0, "before\n", "")
+    assert logs.failure(str(tmp_path / "a.log")) == ""
+
+
+def test_an_earlier_log_is_replaced(tmp_path):
+    (tmp_path / "a.log").write_text("FAILED: old\n")
+    assert run_logged(tmp_path, "    print('new')")[1] == "new\n"
+
+
+def test_streams_are_given_back(tmp_path):
+    done, log = run_logged(tmp_path, "    print('inside')", after="print('after')")
+    assert log == "inside\n"
+    assert done.stdout == "before\nafter\n"
+
+
+@pytest.mark.parametrize("printed", ["", "    print('progress')\n"], ids=["silent", "after output"])
+def test_a_frame_error_is_one_line_on_the_terminal_and_the_last_of_the_log(tmp_path, printed):
+    done, log = run_logged(tmp_path, printed + "    raise FrameError('a.fits: broken;\\nmend it \\udcff')")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["FAILED: a.fits: broken; mend it \\udcff"]
+    assert "Traceback" not in log
+    assert ("progress" in log) == bool(printed)
+    assert logs.failure(str(tmp_path / "a.log")) == "a.fits: broken; mend it \\udcff"
+
+
+def test_any_other_exception_leaves_its_traceback_in_the_log(tmp_path):
+    done, log = run_logged(tmp_path, "    raise RuntimeError('unexpected')", after="print('not reached')")
+    assert done.returncode == 1
+    assert done.stdout == "before\n"
+    assert done.stderr.splitlines() == ["FAILED: RuntimeError: unexpected"]
+    assert log.startswith("Traceback")
+    assert logs.failure(str(tmp_path / "a.log")) == "RuntimeError: unexpected"
