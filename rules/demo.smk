@@ -13,6 +13,8 @@ rule make_demo_night:
         "results/benchmarks/make_demo_night.tsv"
     conda:
         "../envs/lightmask.yaml"
+    resources:
+        mem_mb=500,
     params:
         library=LIBRARY,
     message:

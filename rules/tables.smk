@@ -12,6 +12,8 @@ rule list_frames:
         "results/benchmarks/list_frames.tsv"
     conda:
         "../envs/lightmask.yaml"
+    resources:
+        mem_mb=300,
     params:
         rows=night_table,
         library=LIBRARY,
@@ -33,6 +35,8 @@ rule summarise:
         "results/benchmarks/summarise.tsv"
     conda:
         "../envs/lightmask.yaml"
+    resources:
+        mem_mb=300,
     params:
         lights=light_rows,
         library=LIBRARY,
