@@ -209,7 +209,7 @@ def test_an_image_without_a_finite_pixel_has_no_cosmic_ray(value):
     assert sum(found.iterations) == 0
 
 
-@pytest.mark.parametrize("shape", [(64, 1), (2, 80), (5, 5)], ids=str)
+@pytest.mark.parametrize("shape", [(64, 1), (2, 80), (5, 5), (7, 80)], ids=str)
 def test_an_image_of_any_shape_is_done_or_refused(shape):
     # In a process of its own: what goes wrong in compiled code ends that, or hangs it.
     code = (

@@ -156,7 +156,7 @@ def _read(path: Path, keywords: Iterable[str], status: os.stat_result | None) ->
         problem = "not a regular file; take it out of the folder"
     else:
         try:
-            with readable(""), fits.open(path, memmap=False) as hdus:
+            with readable(""), open(path, "rb") as file, fits.open(file, memmap=False) as hdus:
                 return describe(hdus, keywords)
         except FrameError as error:
             problem = str(error).removeprefix(": ")
