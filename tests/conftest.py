@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+# Astroscrappy's threads outnumber the cores of a busy machine, and wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 CHECKOUT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("LIGHTMASK_DATA", CHECKOUT.parent / "shared" / "data"))
 

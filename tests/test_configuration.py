@@ -55,6 +55,12 @@ def test_every_key_is_described_and_closed(where, part):
         assert part["additionalProperties"] is False or isinstance(part["additionalProperties"], dict)
 
 
+def test_a_unit_name_that_is_no_text_is_told():
+    assert problems_of({"unit_names": {1: "adu"}}) == [
+        "configuration: unit_names: found 1; expected text; put it in quotes"
+    ]
+
+
 def test_defaults_are_valid_themselves():
     assert validated(validated({})) == validated({})
 
@@ -102,6 +108,7 @@ def test_given_values_stand_beside_defaults():
         ("cosmic_rays.gain", None, "a number or text"),
         ("cosmic_rays.gain", "", "non-empty"),
         ("cosmic_rays.gain", float("nan"), "number"),
+        ("cosmic_rays.satlevel", float("inf"), "finite"),
         ("cosmic_rays.readnoise", -1, "at least 0"),
         ("cosmic_rays.sigclip", "high", "a number"),
         ("cosmic_rays.sigclip", 0, "more than 0"),

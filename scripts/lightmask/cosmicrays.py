@@ -124,8 +124,7 @@ def detect(data: NDArray, mask: Mask | None, parameters: Parameters) -> CosmicRa
         data = fill(data, finite)
         mask = ~finite if mask is None else mask | ~finite
     keywords = {key: value for key, value in parameters.items() if key not in _NOT_FOR_DETECTOR}
-    found = DETECTORS[parameters["detector"]](data, mask, keywords)
-    return CosmicRays(found.mask & finite, found.iterations)
+    return DETECTORS[parameters["detector"]](data, mask, keywords)
 
 
 def fill(data: NDArray, finite: Mask) -> NDArray:

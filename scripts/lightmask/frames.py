@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -80,14 +81,19 @@ def find_files(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[tuple[s
         If a folder cannot be listed.
     """
     seen = {_identity(path) for path in leave_out if path.exists()}
-    waiting = [folder]
+    waiting = deque([folder])
     while waiting:
-        current = waiting.pop()
+        current = waiting.popleft()
         if _identity(current) in seen:
             continue
         seen.add(_identity(current))
         with os.scandir(current) as found:
-            entries = [entry for entry in found if not entry.name.startswith(".")]
+            # In an order that does not depend on the file system, links last: a
+            # folder that can be reached twice is taken by its own name.
+            entries = sorted(
+                (entry for entry in found if not entry.name.startswith(".")),
+                key=lambda entry: (entry.is_symlink(), entry.name),
+            )
         for entry in entries:
             if _is_folder(entry):
                 waiting.append(Path(entry.path))

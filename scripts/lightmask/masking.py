@@ -51,7 +51,8 @@ def flag_pixels(
     found = np.zeros(image.data.shape, np.uint8) if static is None else static.copy()
     # In float32, as detectors compute it; NaN is not saturated.
     electrons = image.data if parameters["gain"] == 1 else image.data * parameters["gain"]
-    electrons = electrons.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is saturated
+        electrons = electrons.astype(np.float32, copy=False)
     found[cosmic.mask] |= np.uint8(Flag.COSMIC)
     found[electrons >= np.float32(parameters["satlevel"])] |= np.uint8(Flag.SATURATED)
     found[~np.isfinite(image.data)] |= np.uint8(Flag.NOTFINITE)
