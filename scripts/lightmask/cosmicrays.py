@@ -23,7 +23,7 @@ _NOT_FOR_DETECTOR = ("detector", "known_bad_pixels")
 
 
 @dataclass(frozen=True)
-class CosmicRays:
+class Detection:
     """What a detector found.
 
     Attributes
@@ -102,7 +102,7 @@ def resolve(config: Parameters, header: Mapping[str, Any], unit: str, unit_names
     return resolved
 
 
-def detect(data: NDArray, mask: Mask | None, parameters: Parameters) -> CosmicRays:
+def detect(data: NDArray, mask: Mask | None, parameters: Parameters) -> Detection:
     """Find cosmic rays with the detector that the parameters name.
 
     Parameters
@@ -117,7 +117,7 @@ def detect(data: NDArray, mask: Mask | None, parameters: Parameters) -> CosmicRa
 
     Returns
     -------
-    CosmicRays
+    Detection
     """
     finite = np.isfinite(data)
     if not finite.all():
@@ -148,7 +148,7 @@ def fill(data: NDArray, finite: Mask) -> NDArray:
     return filled
 
 
-def _ccdproc(data: NDArray, mask: Mask | None, keywords: Parameters) -> CosmicRays:
+def _ccdproc(data: NDArray, mask: Mask | None, keywords: Parameters) -> Detection:
     """L.A.Cosmic (van Dokkum 2001, PASP 113, 1420) by `ccdproc.cosmicray_lacosmic`."""
     # Only this detector needs ccdproc, which takes a second to import.
     import ccdproc
@@ -171,7 +171,7 @@ def _ccdproc(data: NDArray, mask: Mask | None, keywords: Parameters) -> CosmicRa
     if mask is not None:
         # ccdproc returns the union; a detector never flags what is masked already.
         cosmic = cosmic & ~mask
-    return CosmicRays(cosmic, [int(count) for count in counts])
+    return Detection(cosmic, [int(count) for count in counts])
 
 
-DETECTORS: dict[str, Callable[[NDArray, Mask | None, Parameters], CosmicRays]] = {"ccdproc": _ccdproc}
+DETECTORS: dict[str, Callable[[NDArray, Mask | None, Parameters], Detection]] = {"ccdproc": _ccdproc}

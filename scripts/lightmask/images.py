@@ -134,12 +134,15 @@ def open_bytes(content: bytes, name: str, scale: bool = True) -> fits.HDUList:
     # A file may lack the padding of its last block, which astropy insists on.
     padded = content + bytes(-len(content) % FITS_BLOCK) if len(content) % FITS_BLOCK else content
     with readable(name):
-        hdus = fits.open(io.BytesIO(padded), memmap=False, lazy_load_hdus=False, do_not_scale_image_data=not scale)
-        for hdu in hdus:
+        for hdu in fits.open(io.BytesIO(padded), memmap=False, lazy_load_hdus=False):
             info = hdu.fileinfo()
             size = info["datSpan"] if isinstance(hdu, fits.CompImageHDU) else hdu.size
             if info["datLoc"] + size > len(content):
                 raise EOFError(TRUNCATED)
+            end = info["datLoc"] + info["datSpan"]
+        # Unlike `open`, `fromstring` does not copy the pixels, nor overlook what stands behind the last HDU.
+        hdus = fits.HDUList.fromstring(padded[:end], do_not_scale_image_data=not scale)
+        len(hdus)  # reads all headers
         return hdus
 
 
