@@ -58,10 +58,10 @@ def draw(masked: Path, picture: Path) -> None:
 def known_bad_pixels(folder: Path) -> None:
     """Print how many cosmic-ray pixels a real frame has by each choice, and how many are known bad."""
     name = "LPSEB35_g_20250530_034359.fits"
-    image = read_image(open_bytes(read_bytes(folder / name, name), name), name)
+    image = read_image(open_bytes(read_bytes(folder / name, name)[0], name), name)
     known = np.zeros(image.data.shape, bool)
     for mask in ("mask_from_ccdmask.fits", "mask_from_dark_current.fits"):
-        known |= read_mask(folder / mask, mask)
+        known |= read_mask(folder / mask, mask)[0]
     parameters = configuration.validated({})["cosmic_rays"]
     for choice, given in (("ignore", None), ("mask", known)):
         found = cosmicrays.detect(image.data, given, parameters)

@@ -155,7 +155,7 @@ def test_same_bytes_whatever_the_cores_order_and_place(night, tmp_path):
             {
                 path: digest
                 for path, digest in digests(work / "results").items()
-                if not path.startswith(("benchmarks", "headers.json"))
+                if not path.startswith(("benchmarks", "headers.json", "logs"))  # these know the time
             }
         )
     assert found[0] == found[1]

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import hashlib
 import io
 import os
 import warnings
@@ -82,7 +83,7 @@ def readable(name: str | os.PathLike) -> Iterator[None]:
         raise FrameError(f"{name}: cannot be read ({cause}); copy it again, or take it out of the folder") from error
 
 
-def read_bytes(path: str | os.PathLike, name: str) -> bytes:
+def read_bytes(path: str | os.PathLike, name: str) -> tuple[bytes, str]:
     """Read a FITS file as it is, but decompressed.
 
     Parameters
@@ -91,6 +92,13 @@ def read_bytes(path: str | os.PathLike, name: str) -> bytes:
         Where it is.
     name : str
         What messages call it: its path in the frames folder.
+
+    Returns
+    -------
+    content : bytes
+        Decompressed.
+    digest : str
+        SHA-256 of the file, in hexadecimal, as ``sha256sum`` prints it.
 
     Raises
     ------
@@ -101,6 +109,7 @@ def read_bytes(path: str | os.PathLike, name: str) -> bytes:
         before = os.stat(path)
         content = Path(path).read_bytes()
         after = os.stat(path)
+        digest = hashlib.sha256(content).hexdigest()
         if decompress := DECOMPRESS.get(content[:2]):
             content = decompress(content)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
@@ -110,7 +119,7 @@ def read_bytes(path: str | os.PathLike, name: str) -> bytes:
             f"{name}: not a FITS file: begins with {content[:9]!r}, expected {FITS_BEGINNING!r}; "
             "take it out of the folder"
         )
-    return content
+    return content, digest
 
 
 def open_bytes(content: bytes, name: str, scale: bool = True) -> fits.HDUList:
@@ -203,23 +212,26 @@ def read_image(hdus: fits.HDUList, name: str) -> Image:
     return Image(data.astype(data.dtype.newbyteorder("="), copy=False), mask, more_than_mask, header)
 
 
-def read_mask(path: str | os.PathLike, name: str) -> NDArray[np.bool_]:
+def read_mask(path: str | os.PathLike, name: str) -> tuple[NDArray[np.bool_], str]:
     """Read a mask: True where the image of a FITS file is not zero.
 
     Returns
     -------
-    ndarray of bool
+    mask : ndarray of bool
         2-D.
+    digest : str
+        SHA-256 of the file.
 
     Raises
     ------
     FrameError
         If the file holds no 2-D image.
     """
-    hdus = open_bytes(read_bytes(path, name), name)
+    content, digest = read_bytes(path, name)
+    hdus = open_bytes(content, name)
     hdu = hdus[find_image(hdus, name)]
     with readable(name):
-        return hdu.data != 0
+        return hdu.data != 0, digest
 
 
 def uncompressed(hdu: fits.CompImageHDU) -> fits.ImageHDU:

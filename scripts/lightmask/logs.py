@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,14 @@ def logged_to(path: str | os.PathLike) -> Iterator[None]:
                 stream.flush()
                 os.dup2(original, stream.fileno())
                 os.close(original)
+
+
+@contextmanager
+def timed(stage: str) -> Iterator[None]:
+    """Print how long a stage of a job took: ``reading: 0.120 s``."""
+    start = time.perf_counter()
+    yield
+    print(f"{stage}: {time.perf_counter() - start:.3f} s")
 
 
 def failure(path: str | os.PathLike) -> str:

@@ -16,7 +16,8 @@ from lightmask import FrameError, __version__, cosmicrays, flags
 from lightmask.files import whole_file
 from lightmask.flags import Flag
 from lightmask.images import Image, open_bytes, read_bytes, read_image, shape_text, uncompressed, write_fits
-from lightmask.provenance import Value, add_card, add_source, file_digest
+from lightmask.logs import timed
+from lightmask.provenance import Value, add_card, add_source
 
 SOURCE_OF_MASK = re.compile(r"LIGHTMASK (FLAT|DARK)\d+( SHA256)?")
 UNITS = {"gain": "[e-/adu]", "readnoise": "[e-]", "satlevel": "[e-]", "sigclip": "[sigma]", "psffwhm": "[pixel]"}
@@ -106,41 +107,44 @@ def mask_frame(
     FrameError
         If the frame cannot be used, or changes while it is read.
     """
-    content = read_bytes(frame, name)
-    image = read_image(open_bytes(content, name), name)
-    static, sources = _read_combined(combined) if combined is not None else (None, [])
+    with timed("reading"):
+        content, digest = read_bytes(frame, name)
+        image = read_image(open_bytes(content, name), name)
+        static, sources = _read_combined(combined) if combined is not None else (None, [])
     if static is not None and static.shape != image.data.shape:
         raise FrameError(
             f"{name}: shape {shape_text(image.data.shape)}, its masks {shape_text(static.shape)}; "
             "it changed since the folder was searched, start again"
         )
     parameters = cosmicrays.resolve(config["cosmic_rays"], image.header, config["unit"], config["unit_names"], name)
-    try:
-        found, iterations = flag_pixels(image, static, parameters)
-    except FrameError as error:
-        raise FrameError(f"{name}: {error}") from None
+    with timed("detection"):
+        try:
+            found, iterations = flag_pixels(image, static, parameters)
+        except FrameError as error:
+            raise FrameError(f"{name}: {error}") from None
     counted = statistics(found, config["masked"], iterations)
 
-    hdus = open_bytes(content, name, scale=False)
-    for index, hdu in enumerate(hdus):
-        if isinstance(hdu, fits.CompImageHDU):
-            hdus[index] = uncompressed(hdu)
-    _insert(hdus, flags.masked(found, config["masked"]), found, name, keep=image.more_than_mask)
-    header = hdus[0].header
-    for keyword, value, comment in _provenance(parameters, counted, config["masked"]):
-        add_card(header, keyword, value, comment)
-    add_source(header, "frame", name, file_digest(frame))
-    for keyword, value in sources:
-        add_card(header, keyword, value)
-    with whole_file(statistics_file) as part:
-        part.write_text(json.dumps({"path": name, **counted}, indent=1) + "\n", encoding="utf-8")
-    write_fits(hdus, output)
+    with timed("writing"):
+        hdus = open_bytes(content, name, scale=False)
+        for index, hdu in enumerate(hdus):
+            if isinstance(hdu, fits.CompImageHDU):
+                hdus[index] = uncompressed(hdu)
+        _insert(hdus, flags.masked(found, config["masked"]), found, name, keep=image.more_than_mask)
+        header = hdus[0].header
+        for keyword, value, comment in _provenance(parameters, counted, config["masked"]):
+            add_card(header, keyword, value, comment)
+        add_source(header, "frame", name, digest)
+        for keyword, value in sources:
+            add_card(header, keyword, value)
+        with whole_file(statistics_file) as part:
+            part.write_text(json.dumps({"path": name, **counted}, indent=1) + "\n", encoding="utf-8")
+        write_fits(hdus, output)
 
 
 def _read_combined(path: str | os.PathLike) -> tuple[NDArray[np.uint8], list[tuple[str, Value]]]:
     """Read the flags of a combined mask, and the cards that name its masks."""
     name = Path(path).name
-    hdu = open_bytes(read_bytes(path, name), name)[0]
+    hdu = open_bytes(read_bytes(path, name)[0], name)[0]
     cards = [
         (card.keyword.removeprefix("LIGHTMASK "), card.value)
         for card in hdu.header.cards

@@ -137,11 +137,11 @@ def combine_files(masks: list[tuple[str, str, str]], output: str | Path) -> None
     from astropy.io import fits
 
     from lightmask.images import read_mask, write_fits
-    from lightmask.provenance import add_card, add_source, file_digest
+    from lightmask.provenance import add_card, add_source
 
-    arrays = [(kind, read_mask(file, name)) for kind, file, name in masks]
+    read = [read_mask(file, name) for _, file, name in masks]
     try:
-        combined = combine(arrays)
+        combined = combine([(kind, mask) for (kind, _, _), (mask, _) in zip(masks, read, strict=True)])
     except ValueError as error:
         raise FrameError(f"{', '.join(name for _, _, name in masks)}: {error}") from None
     hdu = fits.PrimaryHDU(combined)
@@ -152,7 +152,7 @@ def combine_files(masks: list[tuple[str, str, str]], output: str | Path) -> None
         print(f"{kind}: {text}")
         add_card(hdu.header, f"{kind} PIXELS", count, text)
     numbers = dict.fromkeys(FLAG_OF_KIND, 0)
-    for kind, file, name in masks:
+    for (kind, _, name), (_, digest) in zip(masks, read, strict=True):
         numbers[kind] += 1
-        add_source(hdu.header, f"{kind}{numbers[kind]}", name, file_digest(file))
+        add_source(hdu.header, f"{kind}{numbers[kind]}", name, digest)
     write_fits(fits.HDUList([hdu]), output)

@@ -1,7 +1,5 @@
 """Header cards that say what made a file, from what, and how: ``HIERARCH LIGHTMASK ...``."""
 
-import hashlib
-import os
 from urllib.parse import quote
 
 from astropy.io import fits
@@ -9,12 +7,6 @@ from astropy.io import fits
 from lightmask import __version__
 
 Value = str | int | float | bool
-
-
-def file_digest(path: str | os.PathLike) -> str:
-    """Give the SHA-256 of a file's bytes, in hexadecimal, as ``sha256sum`` prints it."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def add_card(header: fits.Header, keyword: str, value: Value = __version__, comment: str = "") -> None:
