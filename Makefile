@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 
-.PHONY: demo test check figures docs lock clean
+.PHONY: demo test check bench bench-run figures docs lock clean
 
 demo: .venv/workflow ## mask the built-in night
 	$(RUN) snakemake --cores all
@@ -17,6 +17,12 @@ check: .venv/test ## what needs no test run: lint, format, types
 	$(RUN) snakefmt --check Snakefile rules
 	$(RUN) mypy
 	$(RUN) snakemake --lint
+
+bench: .venv/test ## detection against astroscrappy, one thread
+	.venv/bin/python tests/bench_lacosmic.py
+
+bench-run: .venv/test ## the whole workflow against the chapter's loop
+	.venv/bin/python tests/bench_run.py
 
 figures: .venv/test demo ## the README's picture and numbers
 	.venv/bin/python docs/figures.py

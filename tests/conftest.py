@@ -17,6 +17,19 @@ CHECKOUT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("LIGHTMASK_DATA", CHECKOUT.parent / "shared" / "data"))
 
 
+# What the reference finds on the real frames with readnoise 10 and sigclip 8: cosmic pixels of each
+# iteration, and the start of sha256(packbits(mask)). From the README of the frames.
+DIGESTS = {
+    "arcsat-reduced/LPSEB35_g_20250530_034359": ((99, 33, 36, 46), "943fff7b01cdd9ad"),
+    "efosc2-reduced/EFOSC.2022-01-28T04.54.24.341": ((1174, 327, 52, 17), "e46c340e503b171b"),
+    "efosc2-reduced/EFOSC.2022-01-28T05.05.25.843": ((1353, 317, 69, 22), "ad099be7f55ad194"),
+    "efosc2-reduced/EFOSC.2022-01-28T05.09.05.986": ((1250, 292, 40, 19), "19fb57a47debafbb"),
+    "efosc2-reduced/EFOSC.2022-01-28T08.37.47.742": ((1013, 284, 55, 50), "279b4e2632f47c2d"),
+    "efosc2-reduced/EFOSC.2022-01-28T08.40.27.113": ((1097, 273, 67, 36), "684c250820883866"),
+    "efosc2-reduced/EFOSC.2022-01-28T08.43.07.204": ((1034, 300, 57, 23), "ccf721651c187be9"),
+}
+
+
 @pytest.fixture(scope="session")
 def real_data():
     """Folder of real frames, which are never part of the repository."""

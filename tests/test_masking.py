@@ -11,6 +11,7 @@ import warnings
 import ccdproc
 import numpy as np
 import pytest
+import skies
 from astropy.io import fits
 from astropy.nddata import CCDData, bitmask
 from conftest import write_light, write_mask
@@ -43,11 +44,11 @@ def flagged(path, flag):
     return sorted(map(tuple, np.argwhere(fits.getdata(path, "FLAGS") & flag).tolist()))
 
 
-def combined_mask(folder, **kinds):
+def combined_mask(folder, shape=(64, 80), **kinds):
     """Combine a flat and a dark mask of the pixels given."""
     sources = []
     for kind, pixels in kinds.items():
-        write_mask(folder / f"{kind}.fits", f"{kind} mask", pixels)
+        write_mask(folder / f"{kind}.fits", f"{kind} mask", pixels, shape=shape)
         sources.append((kind, folder / f"{kind}.fits", f"{kind}.fits"))
     masks.combine_files(sources, folder / "combined.fits")
     return folder / "combined.fits"
@@ -534,3 +535,29 @@ def test_an_older_result_is_replaced_whole(tmp_path):
     output.write_bytes(b"x" * 100_000)
     assert run(tmp_path).read_bytes() == before
     assert sorted(path.name for path in output.parent.iterdir()) == ["masked.fits", "statistics.json"]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"known_bad_pixels": "mask"}, {"gain": 1.5, "sepmed": False, "niter": 2}, {"fsmode": "convolve"}],
+    ids=str,
+)
+def test_both_detectors_give_the_same_files(tmp_path, parameters):
+    data = skies.star_field(150, seed=4, stars=1500, tracks=1500).astype(np.float32)
+    data[40, 40:43] = np.nan
+    write_light(tmp_path / "a.fits", data=data)
+    with fits.open(tmp_path / "a.fits", mode="append") as hdus:
+        hdus.append(fits.ImageHDU((np.arange(150 * 150) % 97 == 0).astype(np.uint8).reshape(150, 150), name="MASK"))
+    combined = combined_mask(tmp_path, flat=[(60, 60)], dark=[(80, 81)], shape=(150, 150))
+    found = []
+    for detector in ("lightmask", "ccdproc"):
+        path = run(tmp_path, combined=combined, cosmic_rays=parameters | {"detector": detector})
+        with fits.open(path) as hdus:
+            assert hdus[0].header["LIGHTMASK DETECTOR"] == detector
+            cards = [
+                [str(card) for card in hdu.header.cards if card.keyword not in ("LIGHTMASK DETECTOR", "CHECKSUM")]
+                for hdu in hdus
+            ]
+            found.append((cards, [hdu.data.tobytes() for hdu in hdus]))
+            assert np.count_nonzero(hdus["FLAGS"].data & Flag.COSMIC) > 20
+    assert found[0] == found[1]

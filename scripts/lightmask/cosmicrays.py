@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask import FrameError
+from lightmask.lacosmic import detect_cosmics
 
 Parameters = Mapping[str, Any]
 Mask = NDArray[np.bool_]
@@ -148,6 +149,12 @@ def fill(data: NDArray, finite: Mask) -> NDArray:
     return filled
 
 
+def _lightmask(data: NDArray, mask: Mask | None, keywords: Parameters) -> Detection:
+    """L.A.Cosmic by `lightmask.lacosmic`, which gives what ccdproc does, faster."""
+    found = detect_cosmics(data, mask, verbose=True, **keywords)
+    return Detection(found.crmask, list(found.counts))
+
+
 def _ccdproc(data: NDArray, mask: Mask | None, keywords: Parameters) -> Detection:
     """L.A.Cosmic (van Dokkum 2001, PASP 113, 1420) by `ccdproc.cosmicray_lacosmic`."""
     # Only this detector needs ccdproc, which takes a second to import.
@@ -174,4 +181,7 @@ def _ccdproc(data: NDArray, mask: Mask | None, keywords: Parameters) -> Detectio
     return Detection(cosmic, [int(count) for count in counts])
 
 
-DETECTORS: dict[str, Callable[[NDArray, Mask | None, Parameters], Detection]] = {"ccdproc": _ccdproc}
+DETECTORS: dict[str, Callable[[NDArray, Mask | None, Parameters], Detection]] = {
+    "lightmask": _lightmask,
+    "ccdproc": _ccdproc,
+}
