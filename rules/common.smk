@@ -17,6 +17,9 @@ from lightmask import configuration, demo, frames, logs, masks, names, summary
 
 DEMO = "results/demo"
 
+# At the most, for frames of 64-bit pixels.
+BYTES_PER_PIXEL = {"lightmask": 48, "ccdproc": 96}
+
 
 wildcard_constraints:
     frame=r".+",
@@ -191,7 +194,13 @@ def path_of_frame(wildcards):
 def masking_memory(wildcards):
     """Reckon the memory of a masking job from the frame's size, in MB."""
     rows, columns = light(wildcards).shape or (0, 0)
-    return 400 + rows * columns * 80 // 1_000_000
+    return (
+        250
+        + rows
+        * columns
+        * BYTES_PER_PIXEL[CONFIG["cosmic_rays"]["detector"]]
+        // 1_000_000
+    )
 
 
 def combining_memory(wildcards):

@@ -7,14 +7,15 @@ leaves: bias and dark subtracted and flat-fielded, in adu.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io import fits
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from lightmask.images import write_fits
+# A start that only needs the names does without astropy, which takes half a second to import.
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 Image = NDArray[np.float64]
 
@@ -47,7 +48,7 @@ TRUTH_BAD, TRUTH_HOT, TRUTH_COSMIC = 1, 2, 4
 """Bits of the truth: less than half the response; too much dark current; hit by a cosmic ray."""
 
 
-def headers() -> dict[str, fits.Header]:
+def headers() -> "dict[str, fits.Header]":
     """Give the header of every file of the night, complete but for the pixels."""
     found = {}
     for name, filter_ in LIGHTS.items():
@@ -64,7 +65,9 @@ def headers() -> dict[str, fits.Header]:
     return found
 
 
-def _header(dtype: np.dtype, type_: str, filter_: str | None) -> fits.Header:
+def _header(dtype: np.dtype, type_: str, filter_: str | None) -> "fits.Header":
+    from astropy.io import fits
+
     header = fits.PrimaryHDU(np.zeros((1, 1), dtype)).header
     header["NAXIS1"], header["NAXIS2"] = SHAPE[::-1]
     header["IMAGETYP"] = type_
@@ -113,14 +116,18 @@ def make(folder: Path, truth: Path) -> None:
         calibrated[raw >= FULL_WELL] = FULL_WELL
         _write(calibrated.astype(np.float32), every_header[name], folder / name)
         known = (bad[filter_] * TRUTH_BAD | hot * TRUTH_HOT | hit * TRUTH_COSMIC).astype(np.uint8)
-        _write(known, fits.Header(), truth / name)
+        _write(known, None, truth / name)
 
     for name, filter_ in FLAT_MASKS.items():
         _write(bad[filter_].astype(np.uint8), every_header[name], folder / name)
     _write(hot.astype(np.uint8), every_header[DARK_MASK], folder / DARK_MASK)
 
 
-def _write(pixels: NDArray, header: fits.Header, path: Path) -> None:
+def _write(pixels: NDArray, header: "fits.Header | None", path: Path) -> None:
+    from astropy.io import fits
+
+    from lightmask.images import write_fits
+
     path.parent.mkdir(parents=True, exist_ok=True)
     write_fits(fits.HDUList([fits.PrimaryHDU(pixels, header)]), path)
 
