@@ -288,7 +288,7 @@ def write_cut_header(path):
     ("write", "cause"),
     [
         (write_cut_header, "breaks off"),
-        (lambda path: path.write_text("no FITS " * 1000), "not FITS"),
+        (lambda path: path.write_text("no FITS " * 1000), "not a FITS file"),
         (lambda path: path.write_bytes(b""), "empty"),
         (lambda path: path.write_bytes(b"\x1f\x8b broken"), "cannot be read"),
         (lambda path: path.write_bytes(gzip.compress(b"SIMPLE")[:-4]), "cannot be read"),

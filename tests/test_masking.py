@@ -325,7 +325,7 @@ def test_wrong_padding_is_overlooked_or_told(tmp_path, change):
 
 
 @pytest.mark.parametrize(
-    ("content", "cause"), [(b"", "not a FITS file"), (b"text " * 1000, "not a FITS file"), (b"\x1f\x8b?", "cannot be")]
+    ("content", "cause"), [(b"", "an empty file"), (b"text " * 1000, "not a FITS file"), (b"\x1f\x8b?", "cannot be")]
 )
 def test_what_is_not_fits_is_refused(tmp_path, content, cause):
     (tmp_path / "a.fits").write_bytes(content)

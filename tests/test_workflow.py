@@ -210,7 +210,7 @@ def test_a_bad_frame_costs_only_itself(start, night, work):
     summary = rows(work / "results/summary.csv")
     expected = {
         "truncated.fits": "truncated: it ends before its pixels do",
-        "text.fits": "not FITS: it does not begin with SIMPLE",
+        "text.fits": "not a FITS file: begins with",
         "dangling.fits": "a link that leads nowhere",
         "cube.fits": "image of shape 80x64x1, expected two axes",
         "small.fits": "no flat mask applies (flat_mask.fits has shape 80x64, the frame 32x32)",

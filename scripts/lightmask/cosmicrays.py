@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask import FrameError
+from lightmask.fitsfile import Header
 from lightmask.lacosmic import detect_cosmics
 
 Parameters = Mapping[str, Any]
@@ -39,7 +40,9 @@ class Detection:
     iterations: list[int]
 
 
-def resolve(config: Parameters, header: Mapping[str, Any], unit: str, unit_names: Mapping[str, str], name: str) -> dict:
+def resolve(
+    config: Parameters, header: Header | Mapping[str, Any], unit: str, unit_names: Mapping[str, str], name: str
+) -> dict:
     """Replace header keywords among detection parameters by the values they stand for.
 
     Parameters
@@ -47,7 +50,7 @@ def resolve(config: Parameters, header: Mapping[str, Any], unit: str, unit_names
     config : dict
         The configuration's ``cosmic_rays``: ``gain`` (e-/adu), ``readnoise``
         (e-) and ``satlevel`` (e-) may be the name of a header keyword.
-    header : mapping
+    header : Header or mapping
         The frame's header.
     unit : str
         ``adu`` or ``electron``: unit of a frame without BUNIT.

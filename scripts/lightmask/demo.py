@@ -7,15 +7,13 @@ leaves: bias and dark subtracted and flat-fielded, in adu.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-# A start that only needs the names does without astropy, which takes half a second to import.
-if TYPE_CHECKING:
-    from astropy.io import fits
+from lightmask.fitsfile import Hdu, Header, image_hdu, write
 
 Image = NDArray[np.float64]
 
@@ -48,16 +46,16 @@ TRUTH_BAD, TRUTH_HOT, TRUTH_COSMIC = 1, 2, 4
 """Bits of the truth: less than half the response; too much dark current; hit by a cosmic ray."""
 
 
-def headers() -> "dict[str, fits.Header]":
+def headers() -> dict[str, Header]:
     """Give the header of every file of the night, complete but for the pixels."""
     found = {}
     for name, filter_ in LIGHTS.items():
-        header = _header(np.dtype(">f4"), "LIGHT", filter_)
-        header["OBJECT"] = "KELT-16 b"
-        header["EXPTIME"] = (EXPOSURE, "[s]")
-        header["BUNIT"] = "adu"
-        header["GAIN"] = (GAIN, "[e-/adu]")
-        header["RDNOISE"] = (READNOISE, "[e-]")
+        header = _header(np.dtype("f4"), "LIGHT", filter_)
+        header.set("OBJECT", "KELT-16 b")
+        header.set("EXPTIME", EXPOSURE, "[s]")
+        header.set("BUNIT", "adu")
+        header.set("GAIN", GAIN, "[e-/adu]")
+        header.set("RDNOISE", READNOISE, "[e-]")
         found[name] = header
     for name, filter_ in FLAT_MASKS.items():
         found[name] = _header(np.dtype("u1"), "flat mask", filter_)
@@ -65,16 +63,16 @@ def headers() -> "dict[str, fits.Header]":
     return found
 
 
-def _header(dtype: np.dtype, type_: str, filter_: str | None) -> "fits.Header":
-    from astropy.io import fits
-
-    header = fits.PrimaryHDU(np.zeros((1, 1), dtype)).header
-    header["NAXIS1"], header["NAXIS2"] = SHAPE[::-1]
-    header["IMAGETYP"] = type_
-    header["INSTRUME"] = "lightmask demo"
-    header["XBINNING"] = header["YBINNING"] = 1
+def _header(dtype: np.dtype, type_: str, filter_: str | None) -> Header:
+    header = image_hdu(np.zeros((1, 1), dtype)).header
+    for number, length in enumerate(reversed(SHAPE), 1):
+        header.set(f"NAXIS{number}", length)
+    header.set("IMAGETYP", type_)
+    header.set("INSTRUME", "lightmask demo")
+    header.set("XBINNING", 1)
+    header.set("YBINNING", 1)
     if filter_:
-        header["FILTER"] = filter_
+        header.set("FILTER", filter_)
     return header
 
 
@@ -123,13 +121,10 @@ def make(folder: Path, truth: Path) -> None:
     _write(hot.astype(np.uint8), every_header[DARK_MASK], folder / DARK_MASK)
 
 
-def _write(pixels: NDArray, header: "fits.Header | None", path: Path) -> None:
-    from astropy.io import fits
-
-    from lightmask.images import write_fits
-
+def _write(pixels: NDArray, header: Header | None, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_fits(fits.HDUList([fits.PrimaryHDU(pixels, header)]), path)
+    image = image_hdu(pixels)
+    write([Hdu(header or image.header, image.data)], path)
 
 
 def _camera(random: Generator) -> tuple[dict[str, Image], Image]:

@@ -1,18 +1,22 @@
 """Find the FITS files of a night, and read from each header, once, what a plan needs."""
 
+import bz2
+import gzip
 import json
 import os
 import stat
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lightmask import FrameError, names
+from lightmask.fitsfile import Hdu, Header, Value, read_headers, shape_text
+from lightmask.images import FITS_BEGINNING, check_beginning, find_image, readable
 
-Value = str | int | float | bool
+DECOMPRESS: dict[bytes, Callable[[Any], Any]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
 
 LIGHT, FLAT_MASK, DARK_MASK = "light", "flat mask", "dark mask"
 OWN_KEYWORD = "LIGHTMASK VERSION"
@@ -117,8 +121,8 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def describe(hdus: Any, keywords: Iterable[str]) -> dict[str, Any]:
-    """Take shape and keywords from the headers of an open FITS file.
+def describe(headers: list[Header], keywords: Iterable[str]) -> dict[str, Any]:
+    """Take shape and keywords from the headers of a FITS file.
 
     Returns
     -------
@@ -126,35 +130,24 @@ def describe(hdus: Any, keywords: Iterable[str]) -> dict[str, Any]:
         ``shape`` (empty without a 2-D image), ``cards``, ``problem``: plain
         values that JSON can hold.
     """
-    from lightmask.images import find_image
-
     shape: list[int] = []
     problem = ""
-    headers = [hdus[0].header]
+    sources = headers[:1]
     try:
-        image = hdus[find_image(hdus, "")]
-        shape = list(image.shape)
-        headers.insert(0, image.header)
+        image = headers[find_image(headers, "")]
+        shape = list(Hdu(image).shape or ())
+        sources = [image, *sources]
     except FrameError as error:
         problem = str(error).removeprefix(": ")
     cards = {
-        keyword: _plain(value)
+        keyword: value.strip() if isinstance(value, str) else value
         for keyword in keywords
-        if (value := next((h[keyword] for h in headers if keyword in h), None)) is not None
+        if (value := next((header[keyword] for header in sources if keyword in header), None)) is not None
     }
     return {"shape": shape, "cards": cards, "problem": problem}
 
 
-def _plain(value: Any) -> Value:
-    return value if isinstance(value, bool | int | float) else str(value).strip()
-
-
 def _read(path: Path, keywords: Iterable[str], status: os.stat_result | None) -> dict[str, Any]:
-    # astropy takes half a second to import, and most starts read no header.
-    from astropy.io import fits
-
-    from lightmask.images import readable
-
     problem = ""
     if status is None:
         problem = "a link that leads nowhere; mend the link, or take it out of the folder"
@@ -162,11 +155,27 @@ def _read(path: Path, keywords: Iterable[str], status: os.stat_result | None) ->
         problem = "not a regular file; take it out of the folder"
     else:
         try:
-            with readable(""), open(path, "rb") as file, fits.open(file, memmap=False) as hdus:
-                return describe(hdus, keywords)
+            with readable(""):
+                return describe(_headers(path), keywords)
         except FrameError as error:
             problem = str(error).removeprefix(": ")
     return {"shape": [], "cards": {}, "problem": problem}
+
+
+def _headers(path: Path) -> list[Header]:
+    """Read headers up to that of the image."""
+    with open(path, "rb") as plain:
+        decompress = DECOMPRESS.get(plain.read(2))
+        plain.seek(0)
+        file = decompress(plain) if decompress else plain
+        check_beginning(file.read(len(FITS_BEGINNING)), "")
+        file.seek(0)
+        headers = []
+        for header in read_headers(file):
+            headers.append(header)
+            if Hdu(header).shape:
+                break
+        return headers
 
 
 def scan(
@@ -273,7 +282,7 @@ def table_row(frame: Frame, config: dict[str, Any]) -> dict[str, Value]:
     return {
         "path": names.printable(frame.path),
         "type": frame.type,
-        "shape": "x".join(map(str, reversed(frame.shape))),
+        "shape": shape_text(frame.shape),
         "filter": first(frame.cards, keywords["filter"]),
         "exposure": first(frame.cards, keywords["exposure"]),
         "binning": "x".join(binning),

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from lightmask import FrameError, __version__, cosmicrays, flags
 from lightmask.files import whole_file
+from lightmask.fitsfile import Hdu, Value, image_hdu, shape_text, write
 from lightmask.flags import Flag
-from lightmask.images import Image, open_bytes, read_bytes, read_image, shape_text, uncompressed, write_fits
+from lightmask.images import Image, open_bytes, read_bytes, read_image
 from lightmask.logs import timed
-from lightmask.provenance import Value, add_card, add_source
+from lightmask.provenance import add_card, add_source
 
 SOURCE_OF_MASK = re.compile(r"LIGHTMASK (FLAT|DARK)\d+( SHA256)?")
 UNITS = {"gain": "[e-/adu]", "readnoise": "[e-]", "satlevel": "[e-]", "sigclip": "[sigma]", "psffwhm": "[pixel]"}
@@ -109,7 +109,8 @@ def mask_frame(
     """
     with timed("reading"):
         content, digest = read_bytes(frame, name)
-        image = read_image(open_bytes(content, name), name)
+        hdus = open_bytes(content, name)
+        image = read_image(hdus, name)
         static, sources = _read_combined(combined) if combined is not None else (None, [])
     if static is not None and static.shape != image.data.shape:
         raise FrameError(
@@ -125,11 +126,7 @@ def mask_frame(
     counted = statistics(found, config["masked"], iterations)
 
     with timed("writing"):
-        hdus = open_bytes(content, name, scale=False)
-        for index, hdu in enumerate(hdus):
-            if isinstance(hdu, fits.CompImageHDU):
-                hdus[index] = uncompressed(hdu)
-        _insert(hdus, flags.masked(found, config["masked"]), found, name, keep=image.more_than_mask)
+        hdus = _with_flags(hdus, found, config["masked"], name, keep=image.more_than_mask)
         header = hdus[0].header
         for keyword, value, comment in _provenance(parameters, counted, config["masked"]):
             add_card(header, keyword, value, comment)
@@ -138,45 +135,46 @@ def mask_frame(
             add_card(header, keyword, value)
         with whole_file(statistics_file) as part:
             part.write_text(json.dumps({"path": name, **counted}, indent=1) + "\n", encoding="utf-8")
-        write_fits(hdus, output)
+        write(hdus, output)
 
 
 def _read_combined(path: str | os.PathLike) -> tuple[NDArray[np.uint8], list[tuple[str, Value]]]:
     """Read the flags of a combined mask, and the cards that name its masks."""
     name = Path(path).name
     hdu = open_bytes(read_bytes(path, name)[0], name)[0]
-    cards = [
-        (card.keyword.removeprefix("LIGHTMASK "), card.value)
-        for card in hdu.header.cards
-        if SOURCE_OF_MASK.fullmatch(card.keyword)
-    ]
-    return hdu.data, cards
+    keywords = filter(SOURCE_OF_MASK.fullmatch, hdu.header.keywords())
+    return hdu.pixels(), [(keyword.removeprefix("LIGHTMASK "), str(hdu.header[keyword])) for keyword in keywords]
 
 
-def _insert(hdus: fits.HDUList, mask: NDArray[np.bool_], found: NDArray[np.uint8], name: str, keep: bool) -> None:
-    """Put MASK, in the place of one that is there already, and FLAGS into a frame.
+def _with_flags(
+    hdus: list[Hdu], found: NDArray[np.uint8], masked_by: Iterable[str], name: str, keep: bool
+) -> list[Hdu]:
+    """Give the HDUs of a frame with MASK, in the place of one that is there already, and FLAGS.
 
     The old MASK is kept as INMASK if `keep`, where its values say more than the
     INHERITED flag can.
     """
-    if "FLAGS" in hdus:
+    names = [hdu.name for hdu in hdus]
+    if "FLAGS" in names:
         raise FrameError(f"{name}: it has an extension FLAGS already, the name that the result needs; rename it")
-    ours = fits.ImageHDU(mask.astype(np.uint8), name="MASK")
-    if "MASK" in hdus:
-        index = hdus.index_of("MASK")
-        inherited = hdus[index]
-        header = inherited.header.copy()
-        for keyword in ("BZERO", "BSCALE", "BLANK"):
-            header.remove(keyword, ignore_missing=True)
-        hdus[index] = fits.ImageHDU(ours.data, header)
+    result = list(hdus)
+    result[0] = Hdu(hdus[0].header.copy(), hdus[0].data)
+    if result[0].header.get("EXTEND") is False:
+        result[0].header.set("EXTEND", True)
+    mask = flags.masked(found, masked_by).view(np.uint8)
+    if "MASK" in names:
+        inherited = hdus[names.index("MASK")]
+        result[names.index("MASK")] = image_hdu(mask, inherited.header, extension="MASK")
         if keep:
-            inherited.name = "INMASK"
-            hdus.append(inherited)
+            header = inherited.header.copy()
+            header.set("EXTNAME", "INMASK")
+            result.append(Hdu(header, inherited.data))
     else:
-        hdus.append(ours)
-    bits = fits.ImageHDU(found, name="FLAGS")
-    bits.header.extend(flags.cards())
-    hdus.append(bits)
+        result.append(image_hdu(mask, extension="MASK"))
+    bits = image_hdu(found, extension="FLAGS")
+    for card in flags.cards():
+        bits.header.set(*card)
+    return [*result, bits]
 
 
 def _provenance(

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from lightmask import FrameError
+from lightmask.fitsfile import image_hdu, shape_text, write
 from lightmask.flags import Flag, count_text
 from lightmask.frames import DARK_MASK, FLAT_MASK, Frame
+from lightmask.images import read_mask
+from lightmask.provenance import add_card, add_source
 
 FLAG_OF_KIND = {"flat": Flag.FLAT, "dark": Flag.DARK}
 KIND_OF_TYPE = {FLAT_MASK: "flat", DARK_MASK: "dark"}
@@ -33,7 +36,7 @@ def mismatch(mask: Frame, light: Frame, keywords: list[str]) -> str:
 
 
 def _xy(frame: Frame) -> str:
-    return "x".join(map(str, reversed(frame.shape))) or "unknown"
+    return shape_text(frame.shape) or "unknown"
 
 
 def _number(value: Any) -> Any:
@@ -134,18 +137,13 @@ def combine_files(masks: list[tuple[str, str, str]], output: str | Path) -> None
     FrameError
         If a mask cannot be read or the shapes differ.
     """
-    from astropy.io import fits
-
-    from lightmask.images import read_mask, write_fits
-    from lightmask.provenance import add_card, add_source
-
     read = [read_mask(file, name) for _, file, name in masks]
     try:
         combined = combine([(kind, mask) for (kind, _, _), (mask, _) in zip(masks, read, strict=True)])
     except ValueError as error:
         raise FrameError(f"{', '.join(name for _, _, name in masks)}: {error}") from None
-    hdu = fits.PrimaryHDU(combined)
-    hdu.header["IMAGETYP"] = ("combined mask", "1: flat mask, 2: dark mask, 3: both")
+    hdu = image_hdu(combined)
+    hdu.header.set("IMAGETYP", "combined mask", "1: flat mask, 2: dark mask, 3: both")
     add_card(hdu.header, "VERSION")
     for kind, count in counts(combined).items():
         text = count_text(count, combined.size)
@@ -155,4 +153,4 @@ def combine_files(masks: list[tuple[str, str, str]], output: str | Path) -> None
     for (kind, _, name), (_, digest) in zip(masks, read, strict=True):
         numbers[kind] += 1
         add_source(hdu.header, f"{kind}{numbers[kind]}", name, digest)
-    write_fits(fits.HDUList([hdu]), output)
+    write([hdu], output)

@@ -2,26 +2,21 @@
 
 from urllib.parse import quote
 
-from astropy.io import fits
-
 from lightmask import __version__
+from lightmask.fitsfile import CARD, Header, Value
 
-Value = str | int | float | bool
 
-
-def add_card(header: fits.Header, keyword: str, value: Value = __version__, comment: str = "") -> None:
+def add_card(header: Header, keyword: str, value: Value = __version__, comment: str = "") -> None:
     """Add a card of ours; a comment that does not fit is left out, not cut."""
-    keyword = f"HIERARCH LIGHTMASK {keyword.upper()}"
-    room = fits.Card.length - len(str(fits.Card(keyword, value)).rstrip()) - len(" / ")
-    header[keyword] = (value, comment if len(comment) <= room else "")
+    header.set(f"LIGHTMASK {keyword}", value, comment)
 
 
-def add_source(header: fits.Header, role: str, name: str, digest: str) -> None:
+def add_source(header: Header, role: str, name: str, digest: str) -> None:
     """Add the name and the SHA-256 of an input.
 
     Parameters
     ----------
-    header : astropy.io.fits.Header
+    header : Header
         Where to add them.
     role : str
         What the input was: ``frame``, ``flat1``, ``dark2``.
@@ -32,5 +27,5 @@ def add_source(header: fits.Header, role: str, name: str, digest: str) -> None:
     """
     add_card(header, f"{role} SHA256", digest[:32])
     ascii_name = quote(name, safe=" ._-()/", errors="surrogateescape")
-    room = fits.Card.length - len(f"HIERARCH LIGHTMASK {role} = ''")
+    room = CARD - len(f"HIERARCH LIGHTMASK {role} = ''")
     add_card(header, role, ascii_name if len(ascii_name) <= room else "..." + ascii_name[3 - room :])

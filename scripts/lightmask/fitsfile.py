@@ -1,0 +1,411 @@
+"""FITS files whose HDUs are passed through byte for byte, next to new ones.
+
+Masking a frame reads its pixels, a handful of its cards, and nothing else; all
+the rest goes through untouched, odd cards included. This does just that, after
+the FITS standard 4.0 (Pence et al. 2010, A&A 524, A42; checksums: its appendix
+J). A general reader takes longer to import than a frame takes to mask.
+"""
+
+import io
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightmask.files import whole_file
+
+Value = str | int | float | bool
+
+BLOCK = 2880
+CARD = 80
+DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+UNSIGNED: dict[tuple[float, float], str] = {(8, -(2**7)): "i1", (16, 2**15): "u2", (32, 2**31): "u4", (64, 2**63): "u8"}
+"""What integers with this BITPIX and BZERO are, the standard's way to store them."""
+
+_LONGEST_HEADER = 1000 * BLOCK
+
+
+class FitsError(ValueError):
+    """The bytes break the FITS standard where it matters; the message says how."""
+
+
+class Header:
+    """The cards of one HDU, each kept as it is unless it is set.
+
+    Parameters
+    ----------
+    cards : iterable of bytes
+        Of 80 bytes each, without END.
+    """
+
+    def __init__(self, cards: Iterable[bytes] = ()):
+        self.cards = list(cards)
+        while self.cards and not self.cards[-1].strip():
+            self.cards.pop()
+        self._index: dict[str, int] = {}
+        for number, card in enumerate(self.cards):
+            self._index.setdefault(_keyword(card), number)
+
+    def __contains__(self, keyword: str) -> bool:
+        return keyword.upper() in self._index
+
+    def __getitem__(self, keyword: str) -> Value | None:
+        """Give the value of the first card with a keyword; None if it is undefined."""
+        number = self._index[keyword.upper()]
+        value = _value(self.cards[number])
+        while isinstance(value, str) and value.endswith("&") and number + 1 < len(self.cards):
+            number += 1
+            if not self.cards[number].startswith(b"CONTINUE"):
+                break
+            value = value[:-1] + str(_value(self.cards[number]) or "")
+        return value
+
+    def get(self, keyword: str, default: Any = None) -> Any:
+        """Give the value of a keyword, or a default where there is none."""
+        try:
+            return self[keyword]
+        except KeyError:
+            return default
+
+    def keywords(self) -> Iterator[str]:
+        """Give every keyword once."""
+        return iter(self._index)
+
+    def copy(self) -> "Header":
+        """Give a header with the same cards."""
+        return Header(self.cards)
+
+    def set(self, keyword: str, value: Value, comment: str = "") -> None:
+        """Set the value of a keyword, in the place of its first card or at the end.
+
+        A keyword of more than 8 characters, or with blanks, becomes a HIERARCH
+        card. A comment that does not fit is left out.
+        """
+        card = format_card(keyword, value, comment)
+        if keyword.upper() in self._index:
+            self.cards[self._index[keyword.upper()]] = card
+        else:
+            self._index[keyword.upper()] = len(self.cards)
+            self.cards.append(card)
+
+    def without(self, *keywords: str) -> "Header":
+        """Give a header without the cards of some keywords."""
+        return Header(card for card in self.cards if _keyword(card) not in keywords)
+
+    def tobytes(self) -> bytes:
+        """Give the header as it stands in a file."""
+        text = b"".join(self.cards) + b"END".ljust(CARD)
+        return text + b" " * (-len(text) % BLOCK)
+
+
+def _keyword(card: bytes) -> str:
+    if card.startswith(b"HIERARCH ") and b"=" in card:
+        return " ".join(card[9:].partition(b"=")[0].decode("latin-1").split()).upper()
+    return card[:8].decode("latin-1").rstrip().upper()
+
+
+def _value(card: bytes) -> Value | None:
+    if card.startswith((b"HIERARCH ", b"CONTINUE")):
+        text = card[9:].partition(b"=")[2] if card.startswith(b"HIERARCH ") else card[8:]
+    elif card[8:10] == b"= ":
+        text = card[10:]
+    else:
+        return None
+    plain = text.decode("latin-1").strip()
+    if plain.startswith("'"):
+        quoted = re.match(r"'((?:[^']|'')*)'?", plain)
+        return quoted[1].replace("''", "'").rstrip() if quoted else ""
+    plain = plain.partition("/")[0].strip()
+    if plain in ("T", "F"):
+        return plain == "T"
+    for read in (int, float):
+        try:
+            return read(plain.replace("D", "E").replace("d", "e"))
+        except ValueError:
+            continue
+    return plain or None
+
+
+def format_card(keyword: str, value: Value, comment: str = "") -> bytes:
+    """Write a card of 80 bytes.
+
+    Raises
+    ------
+    ValueError
+        If keyword and value do not fit, or are not ASCII.
+    """
+    if isinstance(value, bool):
+        text = "T" if value else "F"
+    elif isinstance(value, str):
+        text = "'" + value.replace("'", "''").ljust(8) + "'"
+    else:
+        text = str(value).upper()
+    keyword = keyword.upper()
+    if len(keyword) > 8 or " " in keyword:
+        card = f"HIERARCH {keyword} = {text}"
+    else:
+        card = f"{keyword:<8}= {text if isinstance(value, str) else text.rjust(20)}"
+    if comment and len(card) + 3 + len(comment) <= CARD:
+        card += f" / {comment}"
+    if len(card) > CARD:
+        raise ValueError(f"{keyword}: {value!r} does not fit into a header card")
+    return card.encode("ascii").ljust(CARD)
+
+
+def shape_text(shape: tuple[int, ...] | None) -> str:
+    """Give a shape as astronomers write it, x first: ``2048x1024``."""
+    return "x".join(map(str, reversed(shape or ())))
+
+
+@dataclass
+class Hdu:
+    """Header and data of one HDU.
+
+    Attributes
+    ----------
+    header : Header
+        Its cards.
+    data : bytes-like
+        What follows the header, padded to whole blocks.
+    """
+
+    header: Header
+    data: Any = b""
+
+    @property
+    def name(self) -> str:
+        """EXTNAME, in capitals."""
+        return str(self.header.get("EXTNAME") or "").upper()
+
+    @property
+    def compressed(self) -> bool:
+        """Whether it is a tile-compressed image."""
+        return self.header.get("ZIMAGE") is True
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """Shape of the image, rows first; None where there is no image."""
+        prefix = "Z" if self.compressed else ""
+        if not self.compressed and self.header.get("XTENSION", "IMAGE") != "IMAGE":
+            return None
+        return tuple(_axes(self.header, prefix)[::-1]) or None
+
+    def raw(self) -> NDArray[Any]:
+        """Give the pixels as they are stored, a big-endian view."""
+        dtype = np.dtype(DTYPES[_whole(self.header, "BITPIX")])
+        shape = self.shape or (0,)
+        return np.frombuffer(self.data, dtype, count=int(np.prod(shape))).reshape(shape)
+
+    def pixels(self) -> NDArray[Any]:
+        """Give the pixels in native byte order, with BSCALE, BZERO and BLANK applied.
+
+        Integers that need it become float32 up to 16 bits and float64 above;
+        BLANK becomes NaN. Unsigned integers, stored with a BZERO, stay integers.
+        """
+        raw, bitpix = self.raw(), _whole(self.header, "BITPIX")
+        scale, zero = _number(self.header, "BSCALE", 1), _number(self.header, "BZERO", 0)
+        blank = self.header.get("BLANK") if bitpix > 0 else None
+        native = raw.astype(raw.dtype.newbyteorder("="))
+        if scale == 1 and (bitpix, zero) in UNSIGNED:
+            flipped = native ^ native.dtype.type(128 if bitpix == 8 else np.iinfo(native.dtype).min)
+            return flipped.view(UNSIGNED[bitpix, zero])
+        if (scale, zero) == (1, 0) and blank is None:
+            return native
+        scaled: NDArray[Any] = native
+        if bitpix > 0:
+            scaled = native.astype(np.float32 if bitpix <= 16 else np.float64)
+        if scale != 1:
+            scaled *= scale
+        if zero != 0:
+            scaled += zero
+        if blank is not None:
+            scaled[native == blank] = np.nan
+        return scaled
+
+
+def image_hdu(pixels: NDArray[Any], header: Header | None = None, extension: str = "") -> Hdu:
+    """Make an HDU of an image.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        uint8, or signed integers or floats.
+    header : Header, optional
+        Further cards.
+    extension : str, optional
+        EXTNAME; without it the HDU is a primary one.
+    """
+    stored = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder(">"))
+    bitpix = next(number for number, dtype in DTYPES.items() if np.dtype(dtype) == stored.dtype)
+    made = Header()
+    if extension:
+        made.set("XTENSION", "IMAGE", "Image extension")
+    else:
+        made.set("SIMPLE", True, "conforms to FITS standard")
+    made.set("BITPIX", bitpix, "array data type")
+    made.set("NAXIS", pixels.ndim, "number of array dimensions")
+    for number, length in enumerate(reversed(pixels.shape), 1):
+        made.set(f"NAXIS{number}", length)
+    if extension:
+        made.set("PCOUNT", 0, "number of parameters")
+        made.set("GCOUNT", 1, "number of groups")
+    own = {*made.keywords(), "EXTEND", "BSCALE", "BZERO", "BLANK"}
+    if extension:
+        made.set("EXTNAME", extension, "extension name")
+        own.add("EXTNAME")
+    if header is not None:
+        made = Header([*made.cards, *header.without(*own).cards])
+    data = stored.tobytes()
+    return Hdu(made, data + bytes(-len(data) % BLOCK))
+
+
+# --- reading -----------------------------------------------------------------------
+
+
+def _whole(header: Header, keyword: str, prefix: str = "") -> int:
+    value = header.get(prefix + keyword)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise FitsError(f"{prefix + keyword} is {value!r}, expected a whole number")
+    return value
+
+
+def _number(header: Header, keyword: str, default: float) -> float:
+    value = header.get(keyword, default)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise FitsError(f"{keyword} is {value!r}, expected a number")
+    return value
+
+
+def _axes(header: Header, prefix: str = "") -> list[int]:
+    number = _whole(header, "NAXIS", prefix)
+    if not 0 <= number <= 999:
+        raise FitsError(f"{prefix}NAXIS is {number}, expected 0 to 999")
+    lengths = [_whole(header, f"NAXIS{n}", prefix) for n in range(1, number + 1)]
+    if min(lengths, default=0) < 0:
+        raise FitsError(f"an axis of {min(lengths)} pixels")
+    return lengths
+
+
+def data_size(header: Header) -> int:
+    """Give the number of bytes of data behind a header, without padding."""
+    axes = _axes(header)
+    bitpix = _whole(header, "BITPIX")
+    if bitpix not in DTYPES:
+        raise FitsError(f"BITPIX is {bitpix}, expected one of {', '.join(map(str, DTYPES))}")
+    if not axes:
+        return 0
+    if axes[0] == 0 and header.get("GROUPS") is True:
+        axes = axes[1:]
+    pixels = 1
+    for length in axes:
+        pixels *= length
+    groups = header.get("GCOUNT", 1), header.get("PCOUNT", 0)
+    if not all(isinstance(count, int) and count >= 0 for count in groups):
+        raise FitsError(f"GCOUNT and PCOUNT are {groups}, expected whole numbers")
+    return abs(bitpix) // 8 * groups[0] * (groups[1] + pixels)
+
+
+def read_header(file: BinaryIO) -> Header | None:
+    """Read the header that begins here.
+
+    Returns
+    -------
+    Header or None
+        None at the end of the file, or where only blank bytes follow.
+
+    Raises
+    ------
+    FitsError
+        If no header begins here, or it does not end.
+    """
+    cards: list[bytes] = []
+    first = True
+    while True:
+        block = file.read(BLOCK)
+        if first:
+            if not block.strip(b"\0 "):
+                return None
+            if not block.startswith((b"SIMPLE  =", b"XTENSION=")):
+                raise FitsError(f"no header where one must begin, but {block[:9]!r}")
+            first = False
+        if len(block) < BLOCK or len(cards) * CARD > _LONGEST_HEADER:
+            raise FitsError("truncated or corrupt: the header of an HDU breaks off")
+        for start in range(0, BLOCK, CARD):
+            card = block[start : start + CARD]
+            if card.rstrip() == b"END":
+                return Header(cards)
+            cards.append(card)
+
+
+def read_headers(file: BinaryIO) -> Iterator[Header]:
+    """Read header after header, passing over the data between them."""
+    while (header := read_header(file)) is not None:
+        yield header
+        size = data_size(header)
+        file.seek(size + -size % BLOCK, 1)
+
+
+def split(content: bytes) -> list[Hdu]:
+    """Split the content of a FITS file into its HDUs, without copying data.
+
+    Raises
+    ------
+    FitsError
+        If a header is broken, or data are missing at the end.
+    """
+    file, view = io.BytesIO(content), memoryview(content)
+    hdus = []
+    while (header := read_header(file)) is not None:
+        start, size = file.tell(), data_size(header)
+        if start + size > len(content):
+            raise FitsError("truncated: it ends before its pixels do")
+        data: Any = view[start : start + size + -size % BLOCK]
+        if len(data) % BLOCK:  # the last padding is missing
+            data = bytes(data) + bytes(-len(data) % BLOCK)
+        hdus.append(Hdu(header, data))
+        file.seek(start + len(data))
+    return hdus
+
+
+# --- writing -----------------------------------------------------------------------
+
+
+def _ones_complement_sum(data: Any) -> int:
+    total = int(np.frombuffer(data, ">u4").sum(dtype=np.uint64)) if len(data) else 0
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return total
+
+
+def _encoded(checksum: int) -> str:
+    """Encode 32 bits as 16 letters and digits (FITS standard 4.0, appendix J)."""
+    punctuation = {*range(0x3A, 0x41), *range(0x5B, 0x61)}
+    letters = [0] * 16
+    for place in range(4):
+        byte = checksum >> (24 - 8 * place) & 0xFF
+        four = [byte // 4 + byte % 4 + 0x30, *[byte // 4 + 0x30] * 3]
+        for pair in (0, 2):
+            while punctuation & {four[pair], four[pair + 1]}:
+                four[pair] += 1
+                four[pair + 1] -= 1
+        letters[place::4] = four
+    return bytes(letters[-1:] + letters[:-1]).decode("ascii")
+
+
+def write(hdus: Iterable[Hdu], path: str | os.PathLike) -> None:
+    """Write HDUs with checksums and without a time stamp: the same HDUs give the same bytes."""
+    with whole_file(path) as part, part.open("wb") as file:
+        for hdu in hdus:
+            header = hdu.header.copy()
+            of_data = _ones_complement_sum(hdu.data)
+            header.set("CHECKSUM", "0" * 16)
+            header.set("DATASUM", str(of_data))
+            total = _ones_complement_sum(header.tobytes()) + of_data
+            total = (total & 0xFFFFFFFF) + (total >> 32)
+            header.set("CHECKSUM", _encoded(~total & 0xFFFFFFFF))
+            file.write(header.tobytes())
+            file.write(hdu.data)
