@@ -29,14 +29,24 @@ SUMMARY_COLUMNS = {
 }
 
 
-def write_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[str], path: str | os.PathLike) -> None:
-    """Write rows under a line of column names, in UTF-8; bytes of a name that are none are escaped."""
+def csv_text(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> str:
+    """Give rows as CSV, under a line of column names."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_text(text: str, path: str | os.PathLike) -> None:
+    """Write text in UTF-8; bytes of a file name that are none are escaped."""
     with whole_file(path) as part:
-        part.write_text(text.getvalue(), encoding="utf-8", errors="backslashreplace", newline="")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+
+
+def write_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[str], path: str | os.PathLike) -> None:
+    """Write rows as CSV."""
+    write_text(csv_text(rows, columns), path)
 
 
 def read_csv(path: str | os.PathLike) -> list[dict[str, str]]:
@@ -110,19 +120,21 @@ def orphans(masked: Path, expected: Iterable[str]) -> list[str]:
 
 
 def write_summary(rows: list[dict[str, Any]], csv_path: str | os.PathLike, ecsv_path: str | os.PathLike) -> None:
-    """Write the summary as plain CSV and as ECSV, which knows units, types and what is missing."""
-    from astropy.table import MaskedColumn, Table
+    """Write the summary as plain CSV and as ECSV, which knows units, types and what is missing.
 
-    write_csv(rows, SUMMARY_COLUMNS, csv_path)
-    table = Table()
+    ECSV (astropy's APE 6) is CSV under a header in YAML, which is quicker written
+    than `astropy.table` is imported.
+    """
+    table = csv_text(rows, SUMMARY_COLUMNS)
+    exposures_are_numbers = all(isinstance(row["exposure"], int | float) or row["exposure"] == "" for row in rows)
+    header = ["%ECSV 1.0", "---", "delimiter: ','", "datatype:"]
     for name, meaning in SUMMARY_COLUMNS.items():
-        values = [row[name] for row in rows]
-        dtype = float if name in ("fraction", "exposure") else int if name in COUNTS else str
-        if name == "exposure" and not all(isinstance(v, int | float) or v == "" for v in values):
-            dtype = str  # a header holds text there: show it
-        missing = [v == "" and dtype is not str for v in values]
-        filled = [dtype() if gone else dtype(v) for v, gone in zip(values, missing, strict=True)]
-        table[name] = MaskedColumn(filled, mask=missing, dtype=dtype, description=meaning)
-    table["exposure"].unit = "s" if table["exposure"].dtype.kind == "f" else None
-    with whole_file(ecsv_path) as part:
-        table.write(part, format="ascii.ecsv", overwrite=True)
+        column = {"name": name, "datatype": "int64" if name in COUNTS else "string", "description": meaning}
+        if name == "fraction":
+            column["datatype"] = "float64"
+        elif name == "exposure" and exposures_are_numbers:  # a header may hold text there: show it
+            column |= {"datatype": "float64", "unit": "s"}
+        header.append(f"- {json.dumps(column)}")
+    header.append("schema: astropy-2.0")
+    write_text(table, csv_path)
+    write_text("".join(f"# {line}\n" for line in header) + table, ecsv_path)
