@@ -561,3 +561,17 @@ def test_both_detectors_give_the_same_files(tmp_path, parameters):
             found.append((cards, [hdu.data.tobytes() for hdu in hdus]))
             assert np.count_nonzero(hdus["FLAGS"].data & Flag.COSMIC) > 20
     assert found[0] == found[1]
+
+
+def test_bytes_that_fits_does_not_allow_in_a_header_stay(tmp_path):
+    write_light(tmp_path / "a.fits", OBJECT="caf?")
+    odd = (tmp_path / "a.fits").read_bytes().replace(b"caf?", "caf\xe9".encode("latin-1"))
+    (tmp_path / "a.fits").write_bytes(odd)
+    assert "caf\xe9".encode("latin-1") in run(tmp_path).read_bytes()
+
+
+def test_a_scaling_that_is_no_number_is_refused(tmp_path):
+    write_light(tmp_path / "a.fits")
+    odd = (tmp_path / "a.fits").read_bytes().replace(b"FILTER  = 'r       '", b"BSCALE  = 'r       '")
+    (tmp_path / "a.fits").write_bytes(odd)
+    refused(tmp_path, "BSCALE is 'r', expected a number")

@@ -176,11 +176,14 @@ def read_image(hdus: list[Hdu], name: str) -> Image:
             if own.shape != hdu.shape:
                 found = shape_text(own.shape) if own.shape else "no data"
                 raise FrameError(f"{name}: its MASK has {found}, expected {shape_text(hdu.shape)}; mend or remove it")
-            values = own.pixels()
+            with readable(name):
+                values = own.pixels()
             more_than_mask = not np.isin(values, (0, 1)).all()
             mask = values.astype(bool)  # any nonzero value masks, as in `CCDData.read`
             break
-    return Image(hdu.pixels(), mask, more_than_mask, Header([*hdu.header.cards, *hdus[0].header.cards]))
+    with readable(name):
+        data = hdu.pixels()
+    return Image(data, mask, more_than_mask, Header([*hdu.header.cards, *hdus[0].header.cards]))
 
 
 def read_mask(path: str | os.PathLike, name: str) -> tuple[NDArray[np.bool_], str]:
@@ -200,4 +203,6 @@ def read_mask(path: str | os.PathLike, name: str) -> tuple[NDArray[np.bool_], st
     """
     content, digest = read_bytes(path, name)
     hdus = open_bytes(content, name)
-    return hdus[find_image([hdu.header for hdu in hdus], name)].pixels() != 0, digest
+    image = hdus[find_image([hdu.header for hdu in hdus], name)]
+    with readable(name):
+        return image.pixels() != 0, digest
