@@ -89,13 +89,19 @@ def test_the_first_of_duplicate_cards_counts_and_both_stay():
 SCALINGS = [{}, {"BSCALE": 0.5, "BZERO": 10.0}, {"BZERO": "unsigned"}, {"BLANK": 3}, {"BSCALE": 2, "BLANK": 3}]
 
 
-@pytest.mark.parametrize("scaling", SCALINGS, ids=str)
-@pytest.mark.parametrize("dtype", ["u1", ">i2", ">i4", ">i8", ">f4", ">f8"])
+@pytest.mark.parametrize(
+    ("dtype", "scaling"),
+    [
+        (dtype, scaling)
+        for dtype in ("u1", ">i2", ">i4", ">i8", ">f4", ">f8")
+        for scaling in SCALINGS
+        if "BLANK" not in scaling or np.dtype(dtype).kind != "f"  # BLANK is for integers
+    ],
+    ids=str,
+)
 def test_pixels_are_those_of_astropy(dtype, scaling):
     random = np.random.default_rng(5)
     stored = random.integers(0, 100, (7, 9)).astype(dtype)
-    if "BLANK" in scaling and stored.dtype.kind == "f":
-        pytest.skip("BLANK is for integers")
     hdu = fits.PrimaryHDU(stored)
     for keyword, value in scaling.items():
         if value == "unsigned":
