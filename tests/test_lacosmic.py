@@ -504,7 +504,7 @@ def test_numpy_is_all_that_is_imported():
     )
     environment = os.environ | {"PYTHONPATH": str(CHECKOUT / "scripts")}
     process = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=120
     )
     assert process.stdout.strip() == ""
 

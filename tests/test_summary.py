@@ -224,7 +224,7 @@ with logged_to({str(folder / "a.log")!r}):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     return done, (folder / "a.log").read_text()
