@@ -122,7 +122,7 @@ def compare(name, image, parameters):
     megapixels = image.size / 1e6
     print(
         f"| {name} | {'separable' if parameters['sepmed'] else 'full'} "
-        f"| {their_time / megapixels:.3f} | {our_time / megapixels:.4f} | {their_time / our_time:.0f} "
+        f"| {their_time / megapixels:.3f} | {our_time / megapixels:.4f} | {their_time / our_time:.3g} "
         f"| {memory(astroscrappy.detect_cosmics, image, parameters):.1f} "
         f"| {memory(detect_cosmics, image, parameters):.1f} "
         f"| {crmask.sum()} | {(crmask != result.crmask).sum()} | {(cleanarr != result.cleanarr).sum()} |",
