@@ -171,6 +171,17 @@ def combined_mask(wildcards):
     return [mask] if mask and not problem_of(wildcards) else []
 
 
+def outcome_of(frame):
+    """Give statistics, log, and log of the combined mask of a LIGHT frame."""
+    applying = MATCHER.applying(frame)
+    combining = f"results/logs/combine_masks/{masks.set_id(applying)}.log"
+    return (
+        here(f"results/statistics/{frame.name}.json"),
+        here(f"results/logs/mask_light/{frame.name}.log"),
+        here(combining) if applying else None,
+    )
+
+
 def mask_files(wildcards):
     """Give the files of a set of masks."""
     return [file_of(mask) for _, mask in MASK_SETS[wildcards.masks]]

@@ -48,19 +48,12 @@ rule summarise:
 
 onerror:
     # Frames that failed keep rule summarise from running: tell of all here.
-    outcomes = [
-        (
-            here(f"results/statistics/{name}.json"),
-            here(f"results/logs/mask_light/{name}.log"),
-        )
-        for name in LIGHTS
-    ]
     problems = summary.write_partial(
         light_rows(None),
-        outcomes,
+        map(outcome_of, LIGHTS.values()),
         here("results/summary.csv"),
         here("results/summary.ecsv"),
     )
     logger.error(f"{len(problems)} of {len(LIGHTS)} LIGHT frames have no result:")
-    for problem in problems:
+    for problem in dict.fromkeys(problems):  # a broken mask is told once
         logger.error(problem)

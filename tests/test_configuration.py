@@ -104,6 +104,7 @@ def test_given_values_stand_beside_defaults():
         ("cosmic_rays.detector", "deepcr", "ccdproc"),
         ("cosmic_rays.known_bad_pixels", "use", "ignore, mask"),
         ("cosmic_rays.gain", 0, "more than 0"),
+        ("cosmic_rays.satlevel", 0, "more than 0"),
         ("cosmic_rays.gain", True, "a number or text"),
         ("cosmic_rays.gain", None, "a number or text"),
         ("cosmic_rays.gain", "", "non-empty"),

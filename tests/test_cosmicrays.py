@@ -60,9 +60,9 @@ def test_numbers_stay_as_they_are():
 
 
 def test_keywords_are_replaced_by_their_values():
-    header = {"EGAIN": 1.5, "HIERARCH ESO DET OUT1 RON": 9, "SAT": -1.0}
+    header = {"EGAIN": 1.5, "HIERARCH ESO DET OUT1 RON": 9, "SAT": 40000.0}
     found = resolve(header, gain="EGAIN", readnoise="ESO DET OUT1 RON", satlevel="SAT")
-    assert found == PARAMETERS | {"gain": 1.5, "readnoise": 9.0, "satlevel": -1.0}
+    assert found == PARAMETERS | {"gain": 1.5, "readnoise": 9.0, "satlevel": 40000.0}
 
 
 def test_resolving_does_not_change_the_configuration():
@@ -83,7 +83,7 @@ def test_a_keyword_that_holds_no_number_is_refused(parameter, header, found):
     assert " at 0x" not in text
 
 
-@pytest.mark.parametrize(("parameter", "value"), [("gain", 0), ("gain", -1.5), ("readnoise", -0.1)])
+@pytest.mark.parametrize(("parameter", "value"), [("gain", 0), ("gain", -1.5), ("readnoise", -0.1), ("satlevel", 0)])
 def test_a_number_out_of_range_is_refused(parameter, value):
     assert f"KEY is {value!r}" in refusal({"KEY": value}, **{parameter: "KEY"})
 

@@ -1,5 +1,6 @@
 """Tables of a night, what failed in it, and the logs that say so."""
 
+import csv
 import json
 import os
 import subprocess
@@ -20,6 +21,11 @@ CONFIG = validated({})
 ODD = ["plain", "comma, quote \" and 'quote'", "two\nlines", "é 東京", "", " blank "]
 
 
+def read_csv(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def write_statistics(path, **changes):
     counts = {"pixels": 5120, "masked": 7, "fraction": 7 / 5120, **dict.fromkeys(summary.REASONS, 0)}
     path.write_text(json.dumps({"path": "a.fits", **counts, "flat": 4, "cosmic": 3, "iterations": [3, 1, 0]} | changes))
@@ -33,7 +39,7 @@ def light(name, **changes):
 def test_a_table_reads_back_as_it_was_written(tmp_path):
     rows = [{"path": text, "type": text[::-1]} for text in ODD]
     summary.write_csv(rows, ["path", "type"], tmp_path / "a.csv")
-    assert summary.read_csv(tmp_path / "a.csv") == rows
+    assert read_csv(tmp_path / "a.csv") == rows
     assert (tmp_path / "a.csv").read_bytes().startswith(b"path,type\nplain,nialp\n")
 
 
@@ -57,7 +63,7 @@ def test_a_problem_that_names_a_file_of_any_bytes_can_be_written(tmp_path):
     problems.append(MaskMatcher([mask], CONFIG["match"], ["flat"]).problem(lights[0]))
     assert all(problems)
     summary.write_csv([{"problem": problem} for problem in problems], ["problem"], tmp_path / "a.csv")
-    assert len(summary.read_csv(tmp_path / "a.csv")) == 3
+    assert len(read_csv(tmp_path / "a.csv")) == 3
 
 
 def test_a_row_holds_the_counts_of_a_masked_frame(tmp_path):
@@ -119,7 +125,7 @@ def test_the_ecsv_knows_units_types_and_what_is_missing(tmp_path):
 def test_the_csv_holds_the_same(tmp_path):
     file = write_statistics(tmp_path / "a.json")
     written_table(tmp_path, summary.summary_rows([light("a.fits"), light("b.fits")], [file, None]))
-    first, second = summary.read_csv(tmp_path / "s.csv")
+    first, second = read_csv(tmp_path / "s.csv")
     assert (first["exposure"], first["cosmic"], first["iterations"]) == ("30.5", "3", "3 1 0")
     assert float(first["fraction"]) == 7 / 5120
     assert second["cosmic"] == ""
@@ -160,21 +166,21 @@ def test_a_partial_summary_gives_causes_and_counts_as_out_of_date(tmp_path):
     log = tmp_path / "failed.log"
     log.write_text("some output\nFAILED: failed.fits: broken; mend it\n")
     gone = tmp_path / "gone"
-    lights = [light("done.fits"), light("failed.fits"), light("waiting.fits")]
-    outcomes = [(done, gone), (gone, log), (gone, gone)]
+    lights = [light(f"{name}.fits") for name in ("done", "failed", "waiting", "outdated")]
+    outcomes = [(done, gone, None), (gone, log, gone), (gone, gone, None), (done, gone, log)]
     causes = summary.write_partial(lights, outcomes, tmp_path / "s.csv", tmp_path / "s.ecsv")
-    assert causes == ["failed.fits: broken; mend it", "waiting.fits: not masked yet"]
-    rows = summary.read_csv(tmp_path / "s.csv")
+    assert causes == ["failed.fits: broken; mend it", "waiting.fits: not masked yet", "failed.fits: broken; mend it"]
+    rows = read_csv(tmp_path / "s.csv")
     assert [row["problem"] for row in rows] == ["", *causes]
-    assert [row["cosmic"] for row in rows] == ["3", "", ""]
-    assert len(Table.read(tmp_path / "s.ecsv")) == 3
+    assert [row["cosmic"] for row in rows] == ["3", "", "", ""]
+    assert len(Table.read(tmp_path / "s.ecsv")) == 4
     assert [(tmp_path / name).stat().st_mtime for name in ("s.csv", "s.ecsv")] == [0, 0]
 
 
 def test_an_old_failure_of_a_frame_that_is_done_does_not_count(tmp_path):
     log = tmp_path / "a.log"
     log.write_text("FAILED: a.fits: broken\n")
-    outcomes = [(write_statistics(tmp_path / "a.json"), log)]
+    outcomes = [(write_statistics(tmp_path / "a.json"), log, None)]
     assert summary.write_partial([light("a.fits")], outcomes, tmp_path / "s.csv", tmp_path / "s.ecsv") == []
 
 

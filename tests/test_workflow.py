@@ -233,6 +233,21 @@ def test_a_bad_frame_costs_only_itself(start, night, work):
     assert list(rows(work / "results/summary.csv")) == ["a.fits", "b.fits"]
 
 
+def test_a_broken_mask_is_told_once_and_no_old_result_passes_for_a_new_one(start, night, work):
+    assert start().returncode == 0
+    whole = (night / "dark_mask.fits").read_bytes()
+    (night / "dark_mask.fits").write_bytes(whole[:-2880])
+    run = start()
+    assert run.returncode != 0
+    cause = "dark_mask.fits: cannot be read (truncated"
+    assert len([line for line in run.output.splitlines() if line.startswith(cause)]) == 1
+    assert "2 of 2 LIGHT frames have no result" in run.output
+    assert all(cause in row["problem"] for row in rows(work / "results/summary.csv").values())
+    (night / "dark_mask.fits").write_bytes(whole)
+    assert start().returncode == 0
+    assert {row["problem"] for row in rows(work / "results/summary.csv").values()} == {""}
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [

@@ -74,7 +74,7 @@ def resolve(
     for parameter, in_range, expected in (
         ("gain", lambda x: x > 0, "a number of e-/adu above 0"),
         ("readnoise", lambda x: x >= 0, "a number of e-, 0 or more"),
-        ("satlevel", math.isfinite, "a number of e-"),
+        ("satlevel", lambda x: 0 < x < math.inf, "a number of e- above 0"),
     ):
         keyword = config[parameter]
         if not isinstance(keyword, str):

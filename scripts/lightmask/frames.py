@@ -1,12 +1,10 @@
 """Find the FITS files of a night, and read from each header, once, what a plan needs."""
 
-import bz2
-import gzip
 import json
 import os
 import stat
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +12,7 @@ from typing import Any
 
 from lightmask import FrameError, names
 from lightmask.fitsfile import Hdu, Header, Value, read_headers, shape_text
-from lightmask.images import FITS_BEGINNING, check_beginning, find_image, readable
-
-DECOMPRESS: dict[bytes, Callable[[Any], Any]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
+from lightmask.images import COMPRESSION, FITS_BEGINNING, check_beginning, find_image, readable
 
 LIGHT, FLAT_MASK, DARK_MASK = "light", "flat mask", "dark mask"
 OWN_KEYWORD = "LIGHTMASK VERSION"
@@ -165,9 +161,9 @@ def _read(path: Path, keywords: Iterable[str], status: os.stat_result | None) ->
 def _headers(path: Path) -> list[Header]:
     """Read headers up to that of the image."""
     with open(path, "rb") as plain:
-        decompress = DECOMPRESS.get(plain.read(2))
+        module = COMPRESSION.get(plain.read(2))
         plain.seek(0)
-        file = decompress(plain) if decompress else plain
+        file: Any = module.open(plain) if module else plain
         check_beginning(file.read(len(FITS_BEGINNING)), "")
         file.seek(0)
         headers = []

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from lightmask import FrameError
 from lightmask.fitsfile import Hdu, Header, shape_text, split
 
-DECOMPRESS = {b"\x1f\x8b": gzip.decompress, b"BZ": bz2.decompress}
+COMPRESSION = {b"\x1f\x8b": gzip, b"BZ": bz2}
+"""Modules that undo compression, by what a file of theirs begins with."""
+
 FITS_BEGINNING = b"SIMPLE  ="
 
 
@@ -92,8 +94,8 @@ def read_bytes(path: str | os.PathLike, name: str) -> tuple[bytes, str]:
         content = Path(path).read_bytes()
         after = os.stat(path)
         digest = hashlib.sha256(content).hexdigest()
-        if decompress := DECOMPRESS.get(content[:2]):
-            content = decompress(content)
+        if module := COMPRESSION.get(content[:2]):
+            content = module.decompress(content)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise FrameError(f"{name}: changed while it was read; start again when it is complete")
     check_beginning(content, name)

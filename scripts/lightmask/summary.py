@@ -49,12 +49,6 @@ def write_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[str], path: s
     write_text(csv_text(rows, columns), path)
 
 
-def read_csv(path: str | os.PathLike) -> list[dict[str, str]]:
-    """Read what `write_csv` wrote."""
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def summary_rows(
     lights: Iterable[Mapping[str, Any]], statistics: Iterable[str | os.PathLike | None]
 ) -> list[dict[str, Any]]:
@@ -80,7 +74,10 @@ def summary_rows(
 
 
 def write_partial(
-    lights: Iterable[Mapping[str, Any]], outcomes: Iterable[tuple[Path, Path]], csv_path: Path, ecsv_path: Path
+    lights: Iterable[Mapping[str, Any]],
+    outcomes: Iterable[tuple[Path, Path, Path | None]],
+    csv_path: Path,
+    ecsv_path: Path,
 ) -> list[str]:
     """Write the summary of a night that has failed frames, and give the causes.
 
@@ -88,8 +85,9 @@ def write_partial(
     ----------
     lights : iterable of dict
         As `summary_rows` takes them.
-    outcomes : iterable of (Path, Path)
-        For each of them the statistics file and the log, which may not be there.
+    outcomes : iterable of (Path, Path, Path or None)
+        For each of them the statistics file and the log, which may not be there,
+        and the log of its combined mask: if that failed, what is there is out of date.
     csv_path, ecsv_path : Path
         Where to write. The files get the oldest of times, so that the next run
         takes them for out of date.
@@ -101,11 +99,12 @@ def write_partial(
     """
     rows: list[dict[str, Any]] = []
     statistics: list[Path | None] = []
-    for light, (file, log) in zip(lights, outcomes, strict=True):
-        done = file.exists()
-        problem = "" if done else failure(log) or f"{light['path']}: not masked yet"
+    for light, (file, log, log_of_mask) in zip(lights, outcomes, strict=True):
+        problem = failure(log_of_mask) if log_of_mask else ""
+        if not problem and not file.exists():
+            problem = failure(log) or f"{light['path']}: not masked yet"
         rows.append({**light, "problem": problem})
-        statistics.append(file if done else None)
+        statistics.append(None if problem else file)
     write_summary(summary_rows(rows, statistics), csv_path, ecsv_path)
     for path in (csv_path, ecsv_path):
         os.utime(path, (0, 0))
