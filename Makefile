@@ -18,8 +18,9 @@ check: .venv/test ## what needs no test run: lint, format, types
 	$(RUN) mypy
 	$(RUN) snakemake --lint
 
-bench: .venv/test ## detection against astroscrappy, one thread
+bench: .venv/test ## detection and ccdmask against astroscrappy and ccdproc, one thread
 	.venv/bin/python tests/bench_lacosmic.py
+	.venv/bin/python tests/bench_ccdmask.py
 
 bench-run: .venv/test ## the whole workflow against the chapter's loop
 	.venv/bin/python tests/bench_run.py

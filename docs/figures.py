@@ -1,9 +1,10 @@
-"""Make what the README shows: the picture, and what `known_bad_pixels` changes.
+"""Make what the documents show: the picture, and what choices of the configuration change.
 
-Run by `make figures`, after `make demo`; the numbers need the real frames that
+Run by `make figures`, after `make demo`; some numbers need the real frames that
 the tests use too, in ../shared/data or the folder LIGHTMASK_DATA names.
 """
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -16,13 +17,14 @@ import matplotlib
 matplotlib.use("Agg")
 import numpy as np
 from astropy.io import fits
-from astropy.visualization import AsinhStretch, ImageNormalize, PercentileInterval
+from astropy.stats import mad_std
+from astropy.visualization import AsinhStretch, ImageNormalize
 from matplotlib import pyplot
 from matplotlib.patches import Patch
 
-from lightmask import configuration, cosmicrays
+from lightmask import configuration, cosmicrays, dark_mask, demo, flat_mask
 from lightmask.flags import MEANING, Flag
-from lightmask.images import open_bytes, read_bytes, read_image, read_mask
+from lightmask.images import Image, read, read_mask
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 COLOURS = {
@@ -31,15 +33,16 @@ COLOURS = {
     Flag.COSMIC: "#D55E00",
     Flag.SATURATED: "#CC79A7",
 }
-CUTOUT = np.s_[340:500, 200:520]
-FRAME = "kelt-16-b-r-001.fits"
+CUTOUT = np.s_[290:430, 345:625]
+FRAME = "kelt-16-b-r-002.fits"
 
 
 def draw(masked: Path, picture: Path) -> None:
     """Draw a part of a masked frame beside the same part with its flags in colour."""
     data = fits.getdata(masked)[CUTOUT]
     flags = fits.getdata(masked, "FLAGS")[CUTOUT]
-    grey = ImageNormalize(data, interval=PercentileInterval(99.5), stretch=AsinhStretch(0.05))
+    sky, noise = np.median(data), mad_std(data)
+    grey = ImageNormalize(vmin=sky - 8 * noise, vmax=sky + 60 * noise, stretch=AsinhStretch(0.1))
     figure, axes = pyplot.subplots(1, 2, figsize=(12, 3.9), dpi=110, layout="constrained")
     for axis, title in zip(axes, ("LIGHT frame", "with its flags"), strict=True):
         axis.imshow(data, norm=grey, cmap="gray_r", origin="lower", interpolation="nearest")
@@ -50,7 +53,7 @@ def draw(masked: Path, picture: Path) -> None:
     for flag, colour in COLOURS.items():
         overlay[(flags & flag) != 0] = matplotlib.colors.to_rgba(colour)
     axes[1].imshow(overlay, origin="lower", interpolation="nearest")
-    legend = [Patch(color=colour, label=MEANING[flag]) for flag, colour in COLOURS.items()]
+    legend = [Patch(color=c, label=MEANING[flag]) for flag, c in COLOURS.items() if (flags & flag).any()]
     figure.legend(handles=legend, loc="outside lower center", ncols=len(legend), frameon=False)
     figure.savefig(picture, metadata={"Software": None})
 
@@ -58,7 +61,7 @@ def draw(masked: Path, picture: Path) -> None:
 def known_bad_pixels(folder: Path) -> None:
     """Print how many cosmic-ray pixels a real frame has by each choice, and how many are known bad."""
     name = "LPSEB35_g_20250530_034359.fits"
-    image = read_image(open_bytes(read_bytes(folder / name, name)[0], name), name)
+    image, _ = read(folder / name, name)
     known = np.zeros(image.data.shape, bool)
     for mask in ("mask_from_ccdmask.fits", "mask_from_dark_current.fits"):
         known |= read_mask(folder / mask, mask)[0]
@@ -71,7 +74,43 @@ def known_bad_pixels(folder: Path) -> None:
         )
 
 
+def made_masks(results: Path) -> None:
+    """Print how complete and pure masks made from the demo night's flats and darks are."""
+    truth = {filter_: fits.getdata(results / "demo_truth" / name) for name, filter_ in demo.LIGHTS.items()}
+    parameters = configuration.validated({})
+
+    def row(text: str, found: np.ndarray, true: np.ndarray) -> None:
+        both = np.count_nonzero(found & true)
+        missed, wrong = 1 - both / np.count_nonzero(true), 1 - both / np.count_nonzero(found)
+        print(f"| {text} | {np.count_nonzero(found)} | {missed:.1%} | {wrong:.1%} |")
+
+    def frame(name: str) -> Image:
+        return read(results / "demo" / name, name)[0]
+
+    of_ccdmask = {k: v for k, v in parameters["make_flat_mask"].items() if k != "least_difference"}
+    for filter_ in demo.SKY:
+        fainter, brighter = (frame(name) for name, of in demo.FLATS.items() if of == filter_)
+        bad = (truth[filter_] & demo.TRUTH_BAD) != 0
+        row(f"flats, {filter_}: ratio of two", flat_mask.flat_mask(brighter, fainter, of_ccdmask), bad)
+        row(f"flats, {filter_}: the brighter one alone", flat_mask.flat_mask(brighter, None, of_ccdmask), bad)
+    hot = (truth["g"] & demo.TRUTH_HOT) != 0
+    darks = [
+        dark_mask.Dark(frame(name).data * demo.GAIN, exposure, demo.DARKS_COMBINED)
+        for name, exposure in demo.DARKS.items()
+    ]
+    limits = parameters["make_dark_mask"]
+    for threshold in (1, limits["threshold"]):
+        for dark in darks:
+            found = dark.electrons > threshold * dark.exposure
+            row(f"dark of {dark.exposure:g} s: above {threshold} e-/s", found, hot)
+    row("both darks: not in proportion to time", dark_mask.nonlinear(darks, limits["linearity"]), hot)
+    with contextlib.redirect_stdout(None):
+        found = dark_mask.hot_pixels(darks, limits["threshold"], limits["linearity"])
+    row("both darks: the dark mask, either of the two", found, hot)
+
+
 if __name__ == "__main__":
+    made_masks(CHECKOUT / "results")
     draw(CHECKOUT / "results/masked" / FRAME, CHECKOUT / "docs/masked_frame.png")
     data = Path(os.environ.get("LIGHTMASK_DATA", CHECKOUT.parent / "shared/data")) / "arcsat-reduced"
     if data.is_dir():

@@ -13,12 +13,13 @@ sys.path.insert(0, str(CHECKOUT / "scripts"))
 if os.path.exists(sys.executable):  # not quoted yet
     sys.executable = shlex.quote(sys.executable)
 
-from lightmask import configuration, demo, frames, logs, masks, names, summary
+from lightmask import configuration, demo, frames, masks, names, static_masks, summary
 
 DEMO = "results/demo"
 
 # At the most, for frames of 64-bit pixels.
 BYTES_PER_PIXEL = {"lightmask": 48, "ccdproc": 96}
+COMBINING_BYTES = 1e9
 
 
 wildcard_constraints:
@@ -95,6 +96,13 @@ def say_what_is_left_out():
             f"{len(untyped)} files have none of {', '.join(CONFIG['frame_type']['keywords'])} in the "
             f"header and are not masked: {', '.join(untyped[:5])}{', ...' if untyped[5:] else ''}"
         )
+    lacking = {
+        kind
+        for light in LIGHTS.values()
+        for kind in {"flat", "dark"} - {kind for kind, _ in MATCHER.applying(light)}
+    }
+    for frame in (frame for kind in sorted(lacking) for frame in MATCHER.unusable[kind]):
+        logger.warning(f"{frame.path}: {frame.problem}")
     for name in summary.orphans(here("results/masked"), LIGHTS):
         logger.warning(
             f"results/masked/{name}: no LIGHT frame stands behind it any more; delete it"
@@ -113,9 +121,15 @@ CONFIG = checked_config()
 IS_DEMO = os.path.normpath(CONFIG["frames"]) == DEMO
 NIGHT = search_folder()
 LIGHTS = frames_to_mask()
-MATCHER = masks.MaskMatcher(NIGHT, CONFIG["match"], CONFIG["required_masks"])
+MATCHER = masks.MaskMatcher(NIGHT, CONFIG)
 MASK_SETS = {
     masks.set_id(found): found for found in map(MATCHER.applying, LIGHTS.values())
+}
+MADE_MASKS = {
+    Path(mask.path).stem: mask
+    for found in MASK_SETS.values()
+    for _, mask in found
+    if isinstance(mask, static_masks.MadeMask)
 }
 LIBRARY = digest_of_library()
 if workflow.is_main_process:
@@ -124,8 +138,10 @@ if workflow.is_main_process:
 
 def file_of(frame):
     """Give the path of an input as Snakemake shall see it."""
+    if isinstance(frame, static_masks.MadeMask):
+        return frame.path  # made by a rule, so a prefix applies
     if IS_DEMO and frame.path in demo.NAMES:
-        return f"{DEMO}/{frame.path}"  # made by a rule, so a prefix applies
+        return f"{DEMO}/{frame.path}"  # made by a rule too
     folder = here(DEMO) if IS_DEMO else Path(CONFIG["frames"]).expanduser()
     path = folder / frame.path
     if "{" in str(path):
@@ -172,14 +188,50 @@ def combined_mask(wildcards):
 
 
 def outcome_of(frame):
-    """Give statistics, log, and log of the combined mask of a LIGHT frame."""
+    """Give statistics and log of a LIGHT frame, and the logs of what its masks came from."""
     applying = MATCHER.applying(frame)
-    combining = f"results/logs/combine_masks/{masks.set_id(applying)}.log"
+    logs = [
+        f"results/logs/make_{kind}_mask/{Path(mask.path).stem}.log"
+        for kind, mask in applying
+        if isinstance(mask, static_masks.MadeMask)
+    ]
+    if applying:
+        logs.append(f"results/logs/combine_masks/{masks.set_id(applying)}.log")
     return (
         here(f"results/statistics/{frame.name}.json"),
         here(f"results/logs/mask_light/{frame.name}.log"),
-        here(combining) if applying else None,
+        [here(log) for log in logs],
     )
+
+
+def made_mask(wildcards):
+    """Look up the mask to be made behind a result."""
+    if wildcards.static_mask not in MADE_MASKS:
+        raise WorkflowError(
+            f"{wildcards.static_mask}: no frame of the night needs a mask of that name"
+        )
+    return MADE_MASKS[wildcards.static_mask]
+
+
+def source_files(wildcards):
+    """Give the flats or darks that a mask is made from."""
+    return [file_of(frame) for frame in made_mask(wildcards).sources]
+
+
+def source_names(wildcards):
+    """Give the path in the frames folder of each of them."""
+    return [frame.path for frame in made_mask(wildcards).sources]
+
+
+def kept_keywords(wildcards):
+    """Give the keywords that a mask takes over from them."""
+    return static_masks.keywords_to_keep(made_mask(wildcards), CONFIG)
+
+
+def static_mask_memory(wildcards):
+    """Reckon the memory of making a mask from its size, in MB."""
+    rows, columns = made_mask(wildcards).shape
+    return int(400 + rows * columns * 64 // 1_000_000 + COMBINING_BYTES // 1_000_000)
 
 
 def mask_files(wildcards):

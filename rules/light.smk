@@ -23,7 +23,8 @@ rule mask_light:
         name=path_of_frame,
         problem=problem_of,
         config={
-            key: CONFIG[key] for key in ("cosmic_rays", "masked", "unit", "unit_names")
+            key: CONFIG[key]
+            for key in ("cosmic_rays", "masked", "grow", "unit", "unit_names")
         },
         library=LIBRARY,
     message:

@@ -75,6 +75,17 @@ def write_night(folder, lights=("a.fits", "b.fits")):
     write_mask(folder / "dark_mask.fits", "dark mask", [(5, 8), (20, 20), (30, 30)])
 
 
+def write_calibrations(folder):
+    """Write two flats whose ratio shows a pixel at (5, 5), and a dark with a hot one at (20, 20)."""
+    for number, level in enumerate((30_000, 10_000)):
+        data = np.random.default_rng(number + 50).normal(level, level / 200, (64, 80)).astype(np.float32)
+        data[5, 5] -= 8000
+        write_light(folder / f"flat{number}.fits", data=data, IMAGETYP="FLAT")
+    data = np.random.default_rng(60).normal(2, 1, (64, 80)).astype(np.float32)
+    data[20, 20] = 900
+    write_light(folder / "dark.fits", data=data, IMAGETYP="DARK", EXPTIME=30.0, FILTER=None, NCOMBINE=10)
+
+
 class Run:
     """A finished run of the workflow."""
 

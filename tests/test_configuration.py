@@ -35,6 +35,16 @@ def nested(where, value):
     return value
 
 
+STANDS_FOR = {"make_dark_mask.gain": 1.0, "make_dark_mask.exposure": ["EXPTIME", "EXPOSURE"]}
+
+
+def test_a_null_stands_for_the_value_of_another_key():
+    config = validated({"cosmic_rays": {"gain": "EGAIN"}, "table_keywords": {"exposure": ["ITIME"]}})
+    assert config["make_dark_mask"]["gain"] == "EGAIN"
+    assert config["make_dark_mask"]["exposure"] == ["ITIME"]
+    assert validated(config) == config
+
+
 @pytest.mark.parametrize("where", [where for where, _ in parts(schema())])
 def test_every_key_has_a_default_that_is_filled_in(where):
     part = dict(parts(schema()))[where]
@@ -44,7 +54,7 @@ def test_every_key_has_a_default_that_is_filled_in(where):
     if "properties" in part:
         assert set(value) == set(part["properties"])
     else:
-        assert value == part["default"]
+        assert value == (STANDS_FOR[where] if part["default"] is None and where in STANDS_FOR else part["default"])
 
 
 @pytest.mark.parametrize(("where", "part"), list(parts(schema())))

@@ -206,7 +206,9 @@ def test_planned_files_are_listed_until_they_are_there(folder):
         ("SCIENCE", "light"),
         ("Flat Mask", "flat mask"),
         ("dark mask", "dark mask"),
-        ("FLAT", "FLAT"),
+        ("FLAT", "flat"),
+        ("dark frame", "dark"),
+        ("BIAS", "BIAS"),
         (None, ""),
         (3, "3"),
     ],
@@ -225,7 +227,7 @@ def test_the_type_comes_from_the_header(folder, said, type_):
         ({"IMAGETYP": "FLAT", "HIERARCH ESO DPR TYPE": "OBJECT"}, "light"),
         ({"IMAGETYP": "LIGHT", "HIERARCH ESO DPR TYPE": ""}, "light"),
         ({"IMAGETYP": "LIGHT"}, "light"),
-        ({"IMAGETYP": "LIGHT", "HIERARCH ESO DPR TYPE": "SKY,FLAT"}, "SKY,FLAT"),
+        ({"IMAGETYP": "LIGHT", "HIERARCH ESO DPR TYPE": "SKY,FLAT"}, "flat"),
     ],
 )
 def test_the_first_keyword_that_says_something_counts(folder, cards, type_):

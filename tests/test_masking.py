@@ -50,7 +50,7 @@ def combined_mask(folder, shape=(64, 80), **kinds):
     for kind, pixels in kinds.items():
         write_mask(folder / f"{kind}.fits", f"{kind} mask", pixels, shape=shape)
         sources.append((kind, folder / f"{kind}.fits", f"{kind}.fits"))
-    masks.combine_files(sources, folder / "combined.fits")
+    masks.combine_files(sources, {"flat": 0, "dark": 0}, folder / "combined.fits")
     return folder / "combined.fits"
 
 

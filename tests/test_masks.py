@@ -12,12 +12,18 @@ from lightmask.configuration import validated
 from lightmask.flags import Flag
 from lightmask.frames import Frame
 
-MATCH = validated({})["match"]
+CONFIG = validated({})
+MATCH = CONFIG["match"]
+NO_GROWTH = {"flat": 0, "dark": 0}
 LIGHT = Frame("a.fits", "light", (64, 80), {"INSTRUME": "cam", "XBINNING": 1, "YBINNING": 1, "FILTER": "r"})
 
 
 def mask(path="m.fits", type_="flat mask", shape=(64, 80), problem="", **cards):
     return Frame(path, type_, shape, cards, problem)
+
+
+def matcher(night, required, **config):
+    return masks.MaskMatcher(night, CONFIG | {"required_masks": required} | config)
 
 
 @pytest.mark.parametrize(
@@ -50,12 +56,12 @@ def test_a_keyword_that_the_frame_lacks_does_not_matter():
 
 def test_the_filter_matters_for_flat_masks_only():
     night = [mask("f.fits", FILTER="g"), mask("d.fits", "dark mask", FILTER="g"), LIGHT]
-    assert masks.MaskMatcher(night, MATCH, []).applying(LIGHT) == [("dark", night[1])]
+    assert matcher(night, []).applying(LIGHT) == [("dark", night[1])]
 
 
 def test_all_masks_that_apply_are_found_flats_first():
     night = [mask("d.fits", "dark mask"), mask("f1.fits"), mask("f2.fits"), mask("g.fits", FILTER="g"), LIGHT]
-    found = masks.MaskMatcher(night, MATCH, ["flat", "dark"]).applying(LIGHT)
+    found = matcher(night, ["flat", "dark"]).applying(LIGHT)
     assert [(kind, frame.path) for kind, frame in found] == [
         ("flat", "f1.fits"),
         ("flat", "f2.fits"),
@@ -65,24 +71,25 @@ def test_all_masks_that_apply_are_found_flats_first():
 
 def test_frames_that_differ_get_masks_of_their_own():
     red, green = mask("r.fits", FILTER="r"), mask("g.fits", FILTER="g")
-    matcher = masks.MaskMatcher([red, green], MATCH, [])
+    found = matcher([red, green], [])
     for filter_, expected in (("r", red), ("g", green)):
         frame = Frame("b.fits", "light", (64, 80), {"FILTER": filter_})
-        assert matcher.applying(frame) == [("flat", expected)]
+        assert found.applying(frame) == [("flat", expected)]
 
 
 def test_the_problem_names_each_kind_and_every_mask_with_its_reason():
     night = [mask("f1.fits", FILTER="g"), mask("f2.fits", shape=(2, 3))]
-    problem = masks.MaskMatcher(night, MATCH, ["flat", "dark"]).problem(LIGHT)
+    problem = matcher(night, ["flat", "dark"]).problem(LIGHT)
     assert problem == (
         "no flat mask applies (f1.fits has FILTER 'g', the frame 'r'; f2.fits has shape 3x2, the frame 80x64), "
-        "and no dark mask applies (there is no dark mask); add one, or take flat and dark from required_masks"
+        "and no dark mask applies (there is no dark mask, and no dark to make one from); "
+        "add one, or take flat and dark from required_masks"
     )
 
 
 @pytest.mark.parametrize(("required", "lacking"), [(["flat"], False), (["dark"], True), ([], False)])
 def test_only_required_kinds_are_a_problem(required, lacking):
-    problem = masks.MaskMatcher([mask()], MATCH, required).problem(LIGHT)
+    problem = matcher([mask()], required).problem(LIGHT)
     assert bool(problem) == lacking
 
 
@@ -133,7 +140,7 @@ def sources(tmp_path):
 
 
 def test_combined_file_holds_flags_counts_and_digests(sources, tmp_path, capsys):
-    masks.combine_files(sources, tmp_path / "out.fits")
+    masks.combine_files(sources, NO_GROWTH, tmp_path / "out.fits")
     assert capsys.readouterr().out.splitlines() == [
         "flat: 4 pixels (0.078%)",
         "dark: 3 pixels (0.059%)",
@@ -166,25 +173,25 @@ def test_combined_file_holds_flags_counts_and_digests(sources, tmp_path, capsys)
 )
 def test_any_nonzero_value_of_a_mask_is_bad(tmp_path, values):
     fits.PrimaryHDU(values).writeto(tmp_path / "m.fits")
-    masks.combine_files([("flat", str(tmp_path / "m.fits"), "m.fits")], tmp_path / "out.fits")
+    masks.combine_files([("flat", str(tmp_path / "m.fits"), "m.fits")], NO_GROWTH, tmp_path / "out.fits")
     assert fits.getdata(tmp_path / "out.fits").tolist() == [[0, 1, 1], [1, 0, 1]]
 
 
 def test_the_same_masks_give_the_same_bytes(sources, tmp_path):
-    masks.combine_files(sources, tmp_path / "one.fits")
-    masks.combine_files(sources, tmp_path / "two.fits")
+    masks.combine_files(sources, NO_GROWTH, tmp_path / "one.fits")
+    masks.combine_files(sources, NO_GROWTH, tmp_path / "two.fits")
     assert (tmp_path / "one.fits").read_bytes() == (tmp_path / "two.fits").read_bytes()
 
 
 def test_mask_files_of_two_shapes_are_named(sources, tmp_path):
     write_mask(tmp_path / "d.fits", "dark mask", shape=(10, 10))
     with pytest.raises(FrameError, match=r"f1\.fits, f2\.fits, d\.fits: .*shapes"):
-        masks.combine_files(sources, tmp_path / "out.fits")
+        masks.combine_files(sources, NO_GROWTH, tmp_path / "out.fits")
     assert not (tmp_path / "out.fits").exists()
 
 
 def test_a_broken_mask_file_is_named(sources, tmp_path):
     (tmp_path / "f2.fits").write_bytes((tmp_path / "f2.fits").read_bytes()[:4000])
     with pytest.raises(FrameError, match=r"^f2\.fits: .*truncated"):
-        masks.combine_files(sources, tmp_path / "out.fits")
+        masks.combine_files(sources, NO_GROWTH, tmp_path / "out.fits")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("out")] == []

@@ -90,6 +90,17 @@ figures.known_bad_pixels(Path({str(real_data("arcsat-reduced"))!r}))
         assert f"| `{choice}` | {cosmic} | {bad} | {counts} |" in text("README.md")
 
 
+def test_table_of_made_masks_is_that_of_the_command(demo_results):
+    measure = f"""
+import sys; sys.path.insert(0, {str(CHECKOUT / "docs")!r})
+from pathlib import Path; import figures
+figures.made_masks(Path({str(demo_results)!r}))
+"""
+    printed = subprocess.run([sys.executable, "-c", measure], capture_output=True, text=True, check=True).stdout
+    assert len(printed.splitlines()) == 10
+    assert printed in text("docs/static_masks.md")
+
+
 def test_library_knows_nothing_of_the_workflow_engine():
     for path in (CHECKOUT / "scripts/lightmask").glob("*.py"):
         assert "snakemake" not in path.read_text(encoding="utf-8").casefold(), path.name

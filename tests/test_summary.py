@@ -60,7 +60,7 @@ def test_a_problem_that_names_a_file_of_any_bytes_can_be_written(tmp_path):
     mask = Frame(os.fsdecode(b"mask \xfe.fits"), "flat mask", (2, 3))
     lights = frames.frames({odd: entry, f"{odd}.gz": entry}, CONFIG)
     problems = [light.problem for light in lights]
-    problems.append(MaskMatcher([mask], CONFIG["match"], ["flat"]).problem(lights[0]))
+    problems.append(MaskMatcher([mask], CONFIG | {"required_masks": ["flat"]}).problem(lights[0]))
     assert all(problems)
     summary.write_csv([{"problem": problem} for problem in problems], ["problem"], tmp_path / "a.csv")
     assert len(read_csv(tmp_path / "a.csv")) == 3
@@ -167,7 +167,7 @@ def test_a_partial_summary_gives_causes_and_counts_as_out_of_date(tmp_path):
     log.write_text("some output\nFAILED: failed.fits: broken; mend it\n")
     gone = tmp_path / "gone"
     lights = [light(f"{name}.fits") for name in ("done", "failed", "waiting", "outdated")]
-    outcomes = [(done, gone, None), (gone, log, gone), (gone, gone, None), (done, gone, log)]
+    outcomes = [(done, gone, []), (gone, log, [gone]), (gone, gone, []), (done, gone, [gone, log])]
     causes = summary.write_partial(lights, outcomes, tmp_path / "s.csv", tmp_path / "s.ecsv")
     assert causes == ["failed.fits: broken; mend it", "waiting.fits: not masked yet", "failed.fits: broken; mend it"]
     rows = read_csv(tmp_path / "s.csv")
@@ -180,7 +180,7 @@ def test_a_partial_summary_gives_causes_and_counts_as_out_of_date(tmp_path):
 def test_an_old_failure_of_a_frame_that_is_done_does_not_count(tmp_path):
     log = tmp_path / "a.log"
     log.write_text("FAILED: a.fits: broken\n")
-    outcomes = [(write_statistics(tmp_path / "a.json"), log, None)]
+    outcomes = [(write_statistics(tmp_path / "a.json"), log, [])]
     assert summary.write_partial([light("a.fits")], outcomes, tmp_path / "s.csv", tmp_path / "s.ecsv") == []
 
 

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 from collections import Counter
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
-from conftest import CHECKOUT, run_workflow, write_light, write_mask, write_night
+from conftest import CHECKOUT, run_workflow, write_calibrations, write_light, write_mask, write_night
 
 MASKED = ["Masking a.fits", "Masking b.fits"]
 TABLES = ["Listing the frames of the night", "Summarising the night"]
@@ -29,8 +30,8 @@ def digests(folder):
 
 
 def of_kinds(run):
-    """How many jobs of each kind a run started; a set of masks by no name."""
-    return Counter("Combining masks" if job.startswith("Combining masks") else job for job in run.jobs)
+    """How many jobs of each kind a run started; masks by no digest."""
+    return Counter(re.sub(r"[ _][0-9a-f]{10}$", "", job) for job in run.jobs)
 
 
 def rows(table):
@@ -299,6 +300,107 @@ def test_masks_of_each_filter_are_combined_once(night, work, start):
     assert combined["a.fits"] == combined["b.fits"] != combined["g1.fits"] == combined["g2.fits"]
     flags = fits.getdata(work / "results/masked/g1.fits", "FLAGS")
     assert flags[2, 2] == 1 and flags[1, 1] == 0
+
+
+@pytest.fixture
+def unmasked(night):
+    """Give a night without masks for most frames, but with what to make them from."""
+    for mask in night.glob("*_mask.fits"):
+        mask.unlink()
+    write_light(night / "g.fits", seed=7, FILTER="g")
+    write_calibrations(night)
+    write_mask(night / "flat_mask_g.fits", "flat mask", [(9, 9)], FILTER="g")
+    return night
+
+
+def test_masks_are_made_where_there_are_none_and_remade_when_their_sources_change(unmasked, start, work):
+    first = start()
+    assert first.returncode == 0, first.output
+    making = ["Making flat_mask_r", "Making dark_mask"]
+    combining = {"Combining masks": 2}
+    everything = Counter([*MASKED, "Masking g.fits"])
+    assert of_kinds(first) == everything + Counter(making) + Counter(TABLES) + Counter(combining)
+    assert start().jobs == []
+    flags = fits.getdata(work / "results/masked/a.fits", "FLAGS")
+    assert (flags[5, 5], flags[20, 20], flags[9, 9]) == (1, 2, 0)
+    flags = fits.getdata(work / "results/masked/g.fits", "FLAGS")
+    assert (flags[5, 5], flags[20, 20], flags[9, 9]) == (0, 2, 1)
+
+    brighter = fits.getdata(unmasked / "flat0.fits") * np.float32(1.5)
+    brighter[30, 30] = 100
+    write_light(unmasked / "flat2.fits", data=brighter, IMAGETYP="FLAT")
+    added = start()
+    of_filter = Counter([*MASKED, "Making flat_mask_r", "Combining masks"])
+    assert of_kinds(added) == of_filter + Counter(TABLES)
+    assert fits.getdata(work / "results/masked/a.fits", "FLAGS")[30, 30] & 1
+
+    assert of_kinds(start(make_flat_mask="{lsigma: 12}")) == of_filter + Counter(["Summarising the night"])
+    assert start(make_flat_mask="{lsigma: 12}").jobs == []
+    hot = start(make_flat_mask="{lsigma: 12}", make_dark_mask="{threshold: 50}")
+    assert of_kinds(hot) == everything + Counter(["Making dark_mask", "Summarising the night"]) + Counter(combining)
+    assert fits.getdata(work / "results/masked/a.fits", "FLAGS")[20, 20] & 2 == 0
+
+    write_mask(unmasked / "dark_mask.fits", "dark mask", [(40, 40)])
+    given = start(make_flat_mask="{lsigma: 12}")
+    assert of_kinds(given) == everything + Counter(TABLES) + Counter(combining)
+    assert fits.getdata(work / "results/masked/a.fits", "FLAGS")[40, 40] == 2
+
+
+def test_made_masks_serve_another_night(unmasked, start, work, tmp_path):
+    run = start(frame_type="{keywords: [ESO DPR TYPE, IMAGETYP]}")
+    assert run.returncode == 0, run.output
+    other = tmp_path / "other night"
+    write_light(other / "c.fits", seed=9)
+    for mask in (work / "results/static_masks").iterdir():
+        shutil.copy(mask, other)
+    again = run_workflow(tmp_path / "again", "--config", f"frames={other}")
+    assert again.returncode == 0, again.output
+    assert not [job for job in again.jobs if job.startswith("Making")]
+    flags = fits.getdata(tmp_path / "again/results/masked/c.fits", "FLAGS")
+    assert (flags[5, 5], flags[20, 20]) == (1, 2)
+    table = rows(tmp_path / "again/results/frames.csv").values()
+    assert sorted(row["type"] for row in table) == ["dark mask", "flat mask", "light"]
+
+
+def test_static_masks_can_be_forced(unmasked, start, work):
+    assert start(static_masks="{flat: make}", required_masks="[dark]").returncode == 0
+    assert fits.getdata(work / "results/masked/g.fits", "FLAGS")[9, 9] == 0
+    run = start(static_masks="{flat: folder}")
+    assert run.returncode != 0
+    assert "a.fits: no flat mask applies (flat_mask_g.fits has FILTER 'g', the frame 'r')" in run.output
+
+
+def test_a_broken_flat_and_a_dark_without_exposure_are_told_once(unmasked, start, work):
+    whole = (unmasked / "flat1.fits").read_bytes()
+    (unmasked / "flat1.fits").write_bytes(whole[:-2880])
+    run = start()
+    assert run.returncode != 0
+    cause = "flat1.fits: cannot be read (truncated"
+    assert len([line for line in run.output.splitlines() if line.startswith(cause)]) == 1
+    assert "2 of 3 LIGHT frames have no result" in run.output
+    assert (work / "results/masked/g.fits").exists()
+    (unmasked / "flat1.fits").write_bytes(whole)
+    fits.setval(unmasked / "dark.fits", "EXPTIME", value=0.0)
+    run = start()
+    assert run.returncode != 0
+    assert "dark.fits EXPTIME is 0.0, expected an exposure above 0 s" in run.output
+    run = start(required_masks="[flat]")
+    assert run.returncode == 0, run.output
+    assert "dark.fits: EXPTIME is 0.0, expected an exposure above 0 s" in run.output
+    assert "EXPTIME is 0.0" in rows(work / "results/frames.csv")["dark.fits"]["problem"]
+
+
+def test_flags_grow_by_reason(night, start, work):
+    assert start().returncode == 0
+    run = start(grow="{dark: 1, cosmic: 2}")
+    assert of_kinds(run) == Counter([*MASKED, "Combining masks", "Summarising the night"])
+    flags, header = fits.getdata(work / "results/masked/a.fits", "FLAGS", header=True)
+    assert (flags & 1 > 0).sum() == 4 and (flags & 2 > 0).sum() == 15 and (flags & 4 > 0).sum() == 13
+    assert flags[21, 20] == flags[20, 21] == 2 and flags[21, 21] == 0
+    assert flags[12, 10] == 4 and flags[12, 11] == 0
+    header = fits.getheader(work / "results/masked/a.fits")
+    assert (header["LIGHTMASK GROW DARK"], header["LIGHTMASK GROW COSMIC"]) == (1, 2)
+    assert "LIGHTMASK GROW FLAT" not in header
 
 
 def test_another_workflow_can_import_this_one(tmp_path, night):

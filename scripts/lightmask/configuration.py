@@ -47,7 +47,7 @@ def validated(config: Config) -> Config:
     Returns
     -------
     dict
-        Every key of the schema.
+        Every key of the schema; where a null stands for another key's value, that value.
 
     Raises
     ------
@@ -61,6 +61,9 @@ def validated(config: Config) -> Config:
         problems += _unusable(complete)
     if problems:
         raise ValueError("\n".join(sorted(problems)))
+    for key, (section, other) in {"gain": ("cosmic_rays", "gain"), "exposure": ("table_keywords", "exposure")}.items():
+        if complete["make_dark_mask"][key] is None:
+            complete["make_dark_mask"][key] = complete[section][other]
     return complete
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask import FrameError
-from lightmask.fitsfile import Header
+from lightmask import FrameError, quantities
+from lightmask.images import fill
 from lightmask.lacosmic import detect_cosmics
+from lightmask.quantities import GAIN, READNOISE, SATLEVEL
 
 Parameters = Mapping[str, Any]
 Mask = NDArray[np.bool_]
@@ -40,29 +40,22 @@ class Detection:
     iterations: list[int]
 
 
-def resolve(
-    config: Parameters, header: Header | Mapping[str, Any], unit: str, unit_names: Mapping[str, str], name: str
-) -> dict:
+def resolve(config: Mapping[str, Any], header: quantities.Cards) -> dict[str, Any]:
     """Replace header keywords among detection parameters by the values they stand for.
 
     Parameters
     ----------
     config : dict
-        The configuration's ``cosmic_rays``: ``gain`` (e-/adu), ``readnoise``
-        (e-) and ``satlevel`` (e-) may be the name of a header keyword.
+        The configuration, of which ``cosmic_rays``, ``unit`` and ``unit_names`` count:
+        ``gain`` (e-/adu), ``readnoise`` (e-) and ``satlevel`` (e-) may be the name of a
+        header keyword.
     header : Header or mapping
         The frame's header.
-    unit : str
-        ``adu`` or ``electron``: unit of a frame without BUNIT.
-    unit_names : dict
-        What values of BUNIT mean.
-    name : str
-        The frame, for messages.
 
     Returns
     -------
     dict
-        The same keys, with numbers.
+        The keys of ``cosmic_rays``, with numbers.
 
     Raises
     ------
@@ -70,39 +63,10 @@ def resolve(
         If a keyword is missing or its value is no number in range, or if the
         frame's unit and the gain contradict each other.
     """
-    resolved = dict(config)
-    for parameter, in_range, expected in (
-        ("gain", lambda x: x > 0, "a number of e-/adu above 0"),
-        ("readnoise", lambda x: x >= 0, "a number of e-, 0 or more"),
-        ("satlevel", lambda x: 0 < x < math.inf, "a number of e- above 0"),
-    ):
-        keyword = config[parameter]
-        if not isinstance(keyword, str):
-            continue
-        if keyword not in header:
-            raise FrameError(
-                f"{name}: no {keyword} in the header, expected {expected}; add it, or set cosmic_rays: {parameter}"
-            )
-        value = header[keyword]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not in_range(value):
-            raise FrameError(
-                f"{name}: {keyword} is {value!r}, expected {expected}; mend it, or set cosmic_rays: {parameter}"
-            )
-        resolved[parameter] = float(value)
-    if said := str(header.get("BUNIT") or "").strip():
-        known = {said.strip().casefold(): meant for said, meant in unit_names.items()}
-        known |= {"adu": "adu", "electron": "electron"}
-        if said.casefold() not in known:
-            raise FrameError(
-                f"{name}: BUNIT is {said!r}, expected adu or electron; "
-                "convert the frame, or say in unit_names what it means"
-            )
-        unit = known[said.casefold()]
-    if unit == "electron" and resolved["gain"] != 1:
-        raise FrameError(
-            f"{name}: its unit is electron, yet cosmic_rays: gain is {resolved['gain']:g} e-/adu; "
-            "set gain to 1, or correct BUNIT"
-        )
+    resolved = dict(config["cosmic_rays"])
+    for key, quantity in (("gain", GAIN), ("readnoise", READNOISE), ("satlevel", SATLEVEL)):
+        resolved[key] = quantities.value(resolved[key], header, quantity, f"cosmic_rays: {key}")
+    quantities.check_unit(header, resolved["gain"], config, "cosmic_rays: gain")
     return resolved
 
 
@@ -129,27 +93,6 @@ def detect(data: NDArray, mask: Mask | None, parameters: Parameters) -> Detectio
         mask = ~finite if mask is None else mask | ~finite
     keywords = {key: value for key, value in parameters.items() if key not in _NOT_FOR_DETECTOR}
     return DETECTORS[parameters["detector"]](data, mask, keywords)
-
-
-def fill(data: NDArray, finite: Mask) -> NDArray:
-    """Replace pixels that are not finite by the median of the finite ones in 5×5.
-
-    Where there are none in 5×5, the median of the whole image stands in; 0 if
-    there is none at all.
-    """
-    filled = data.copy()
-    overall = np.median(data[finite]) if finite.any() else data.dtype.type(0)
-    padded = np.pad(np.where(finite, data, np.nan), 2, constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5))
-    rows, columns = np.nonzero(~finite)
-    for start in range(0, rows.size, 100_000):  # a frame may be mostly NaN: bound the memory
-        part = slice(start, start + 100_000)
-        around = windows[rows[part], columns[part]].reshape(-1, 25)
-        known = np.isfinite(around).any(axis=1)
-        values = np.full(len(around), overall, data.dtype)
-        values[known] = np.nanmedian(around[known], axis=1)
-        filled[rows[part], columns[part]] = values
-    return filled
 
 
 def _lightmask(data: NDArray, mask: Mask | None, keywords: Parameters) -> Detection:

@@ -2,10 +2,15 @@
 
 Camera, sky, stars, bad pixels and cosmic rays are drawn from a seed, so that the
 same version makes the same bytes everywhere. The frames are what calibration
-leaves: bias and dark subtracted and flat-fielded, in adu.
+leaves, in adu: bias and dark are subtracted, LIGHT frames are flat-fielded as well.
+
+Two kinds of pixels cannot be calibrated. Bad ones swallow the first electrons that
+they collect, or see no light at all; hot ones have a dark current that wanes during
+an exposure, so that the dark of 900 s, scaled to 90 s, takes too little from them.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +30,6 @@ FULL_WELL = 65535.0  # adu, where the converter ends
 EXPOSURE = 90.0  # s
 FWHM = 2.8  # pixels
 MOFFAT_BETA = 3.0
-DARK_LIMIT = 4.0  # e-/s: a pixel above is hot
 SKY = {"g": 6.0, "r": 11.0}  # e-/s/pixel
 STARS = 220
 COSMIC_RAYS = 60  # a frame
@@ -38,25 +42,30 @@ LIGHTS = {
     "kelt-16-b-r-002.fits": "r",
     "kelt-16-b-r-003.fits": "r",
 }
+FLATS = {"flat g 001.fits": "g", "flat g 002.fits": "g", "flat r 001.fits": "r", "flat r 002.fits": "r"}
+FLAT_LEVELS = (15_000.0, 45_000.0)  # e-, of the two in each filter
+DARKS = {"combined_dark_90.fits": EXPOSURE, "combined_dark_900.fits": 900.0}
+DARKS_COMBINED = 10
 FLAT_MASKS = {"mask_from_ccdmask_g.fits": "g", "mask_from_ccdmask_r.fits": "r"}
 DARK_MASK = "mask_from_dark_current.fits"
-NAMES = (*LIGHTS, *FLAT_MASKS, DARK_MASK)
+NAMES = (*LIGHTS, *FLATS, *DARKS, *FLAT_MASKS, DARK_MASK)
 
 TRUTH_BAD, TRUTH_HOT, TRUTH_COSMIC = 1, 2, 4
-"""Bits of the truth: less than half the response; too much dark current; hit by a cosmic ray."""
+"""Bits of the truth: swallows light; dark current not in proportion to time; hit by a cosmic ray."""
 
 
 def headers() -> dict[str, Header]:
     """Give the header of every file of the night, complete but for the pixels."""
     found = {}
     for name, filter_ in LIGHTS.items():
-        header = _header(np.dtype("f4"), "LIGHT", filter_)
-        header.set("OBJECT", "KELT-16 b")
-        header.set("EXPTIME", EXPOSURE, "[s]")
-        header.set("BUNIT", "adu")
-        header.set("GAIN", GAIN, "[e-/adu]")
-        header.set("RDNOISE", READNOISE, "[e-]")
-        found[name] = header
+        found[name] = _frame_header("LIGHT", filter_, EXPOSURE)
+        found[name].set("OBJECT", "KELT-16 b")
+    for name, filter_ in FLATS.items():
+        found[name] = _frame_header("FLAT", filter_, 5.0)
+    for name, exposure in DARKS.items():
+        found[name] = _frame_header("DARK", None, exposure)
+        found[name].set("COMBINED", True)
+        found[name].set("NCOMBINE", DARKS_COMBINED)
     for name, filter_ in FLAT_MASKS.items():
         found[name] = _header(np.dtype("u1"), "flat mask", filter_)
     found[DARK_MASK] = _header(np.dtype("u1"), "dark mask", None)
@@ -73,6 +82,15 @@ def _header(dtype: np.dtype, type_: str, filter_: str | None) -> Header:
     header.set("YBINNING", 1)
     if filter_:
         header.set("FILTER", filter_)
+    return header
+
+
+def _frame_header(type_: str, filter_: str | None, exposure: float) -> Header:
+    header = _header(np.dtype("f4"), type_, filter_)
+    header.set("EXPTIME", exposure, "[s]")
+    header.set("BUNIT", "adu")
+    header.set("GAIN", GAIN, "[e-/adu]")
+    header.set("RDNOISE", READNOISE, "[e-]")
     return header
 
 
@@ -93,32 +111,43 @@ def make(folder: Path, truth: Path) -> None:
 
     A file of the truth has the name of its frame and the TRUTH bits as 8-bit pixels.
     """
-    camera = np.random.default_rng([SEED, 0])
-    response, dark_current = _camera(camera)
-    stars = _star_list(camera)
-    bad = {filter_: _low(response[filter_]) for filter_ in SKY}
-    hot = dark_current > DARK_LIMIT
+    random = np.random.default_rng([SEED, 0])
+    camera = _camera(random)
+    stars = _star_list(random)
     every_header = headers()
+    scaled_dark = camera.dark(max(DARKS.values())) * EXPOSURE / max(DARKS.values())
 
     for number, (name, filter_) in enumerate(LIGHTS.items(), 1):
         random = np.random.default_rng([SEED, number])
         sky = SKY[filter_] * EXPOSURE * random.uniform(0.9, 1.1)
         scene = sky + _stars(stars, EXPOSURE * (0.6 if filter_ == "g" else 1.0), random)
-        light = random.poisson(scene * response[filter_] + dark_current * EXPOSURE).astype(np.float32)
+        light = random.poisson(camera.collected(scene, filter_) + camera.dark(EXPOSURE)).astype(np.float32)
         tracks, hit = _cosmic_rays(random)
         raw = (light + tracks + random.normal(0, READNOISE, SHAPE)) / GAIN
         raw = np.minimum(np.rint(raw), FULL_WELL)
-        # The dark is that of a long average: hot pixels vary, which is why they are masked.
-        unstable = 1 + np.where(hot, random.normal(0, 0.15, SHAPE), 0)
-        calibrated = (raw - dark_current * EXPOSURE * unstable / GAIN) / np.maximum(response[filter_], 0.05)
+        calibrated = (raw - scaled_dark / GAIN) / np.maximum(camera.response[filter_], 0.2)
         calibrated[raw >= FULL_WELL] = FULL_WELL
         _write(calibrated.astype(np.float32), every_header[name], folder / name)
-        known = (bad[filter_] * TRUTH_BAD | hot * TRUTH_HOT | hit * TRUTH_COSMIC).astype(np.uint8)
-        _write(known, None, truth / name)
+        known = camera.bad(filter_) * TRUTH_BAD | camera.hot * TRUTH_HOT | hit * TRUTH_COSMIC
+        _write(known.astype(np.uint8), None, truth / name)
+
+    rows, columns = (np.linspace(-1, 1, length) for length in SHAPE)
+    vignetting = 1 - 0.1 * (rows[:, None] ** 2 + columns**2)
+    for number, (name, filter_) in enumerate(FLATS.items()):
+        random = np.random.default_rng([SEED, 100 + number])
+        lamp = FLAT_LEVELS[number % 2] * vignetting
+        raw = (random.poisson(camera.collected(lamp, filter_)) + random.normal(0, READNOISE, SHAPE)) / GAIN
+        _write(np.rint(raw).astype(np.float32), every_header[name], folder / name)
+
+    for number, (name, exposure) in enumerate(DARKS.items()):
+        random = np.random.default_rng([SEED, 200 + number])
+        electrons = random.poisson(DARKS_COMBINED * camera.dark(exposure)) / DARKS_COMBINED
+        average = (electrons + random.normal(0, READNOISE / np.sqrt(DARKS_COMBINED), SHAPE)) / GAIN
+        _write(average.astype(np.float32), every_header[name], folder / name)
 
     for name, filter_ in FLAT_MASKS.items():
-        _write(bad[filter_].astype(np.uint8), every_header[name], folder / name)
-    _write(hot.astype(np.uint8), every_header[DARK_MASK], folder / DARK_MASK)
+        _write(camera.bad(filter_).astype(np.uint8), every_header[name], folder / name)
+    _write(camera.hot.astype(np.uint8), every_header[DARK_MASK], folder / DARK_MASK)
 
 
 def _write(pixels: NDArray, header: Header | None, path: Path) -> None:
@@ -127,25 +156,61 @@ def _write(pixels: NDArray, header: Header | None, path: Path) -> None:
     write([Hdu(header or image.header, image.data)], path)
 
 
-def _camera(random: Generator) -> tuple[dict[str, Image], Image]:
-    """Draw the response per filter (mean 1) and the dark current (e-/s)."""
+@dataclass
+class _Camera:
+    """What light and darkness make of every pixel.
+
+    Attributes
+    ----------
+    response : dict
+        Per filter, about 1; 0 behind a speck of dust.
+    trap : ndarray
+        Electrons that a pixel swallows.
+    dark_current : ndarray
+        In the first EXPOSURE, in e-/s.
+    waning : ndarray
+        By what power of time it falls; 0 where the dark current is steady.
+    """
+
+    response: dict[str, Image]
+    trap: Image
+    dark_current: Image
+    waning: Image
+
+    @property
+    def hot(self) -> NDArray[np.bool_]:
+        return self.waning > 0
+
+    def bad(self, filter_: str) -> NDArray[np.bool_]:
+        return (self.trap > 0) | (self.response[filter_] == 0)
+
+    def collected(self, light: Image, filter_: str) -> Image:
+        return np.maximum(light * self.response[filter_] - self.trap, 0)
+
+    def dark(self, exposure: float) -> Image:
+        return self.dark_current * exposure * (exposure / EXPOSURE) ** -self.waning
+
+
+def _camera(random: Generator) -> _Camera:
     pixel_to_pixel = random.normal(1, 0.01, SHAPE)
+    trap = np.zeros(SHAPE)
     dead = random.random(SHAPE) < 2e-4
-    pixel_to_pixel[dead] = random.uniform(0.0, 0.4, np.count_nonzero(dead))
-    pixel_to_pixel[140:, 611] = random.uniform(0.05, 0.3, SHAPE[0] - 140)  # a bad column
+    trap[dead] = random.uniform(1_000, 30_000, np.count_nonzero(dead))
+    trap[140:, 611] = random.uniform(4_000, 12_000, SHAPE[0] - 140)  # a bad column
     response = {}
     for filter_ in SKY:
         response[filter_] = pixel_to_pixel.copy()
         for row, column in random.integers(0, SHAPE, (3, 2)):  # dust, on the filter
-            response[filter_][_disc((row, column), 3.2)] *= 0.4
+            response[filter_][_disc((row, column), 3.2)] = 0
     dark_current = random.gamma(4, 0.01, SHAPE)
-    hot = random.random(SHAPE) < 4e-4
-    dark_current[hot] = random.lognormal(1.8, 1.0, np.count_nonzero(hot))
-    return response, dark_current
-
-
-def _low(response: Image) -> NDArray[np.bool_]:
-    return response < 0.5
+    waning = np.zeros(SHAPE)
+    warm = random.random(SHAPE) < 4e-4
+    rates = random.lognormal(1.8, 1.0, np.count_nonzero(warm))
+    dark_current[warm] = rates
+    # The stronger a dark current, the more likely it is not steady: hence a threshold helps at all.
+    unsteady = random.random(rates.size) < rates / (rates + 1)
+    waning[warm] = np.where(unsteady, random.uniform(0.1, 0.5, rates.size), 0)
+    return _Camera(response, trap, dark_current, waning)
 
 
 def _disc(centre: tuple[float, float], radius: float) -> NDArray[np.bool_]:

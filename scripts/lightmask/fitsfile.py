@@ -92,6 +92,16 @@ class Header:
             self._index[keyword.upper()] = len(self.cards)
             self.cards.append(card)
 
+    def take(self, other: "Header", keyword: str) -> None:
+        """Take over a card of another header as it is, with what continues it, if it is there."""
+        if (number := other._index.get(keyword.upper())) is not None:
+            cards = [other.cards[number]]
+            while number + 1 < len(other.cards) and other.cards[number + 1].startswith(b"CONTINUE"):
+                number += 1
+                cards.append(other.cards[number])
+            self._index.setdefault(keyword.upper(), len(self.cards))
+            self.cards += cards
+
     def without(self, *keywords: str) -> "Header":
         """Give a header without the cards of some keywords."""
         return Header(card for card in self.cards if _keyword(card) not in keywords)

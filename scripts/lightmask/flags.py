@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from enum import IntFlag
+from math import isqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,52 @@ def masked(found: NDArray[np.uint8], names: Iterable[str]) -> NDArray[np.bool_]:
     for name in names:
         bits |= Flag[name.upper()]
     return (found & np.uint8(bits)) != 0
+
+
+def key(flag: Flag) -> str:
+    """Give a flag's name as the configuration and the tables have it: ``cosmic``."""
+    return (flag.name or "").lower()
+
+
+def grown(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
+    """Grow a mask: mask every pixel whose centre is within a radius of a masked one's.
+
+    Parameters
+    ----------
+    mask : ndarray of bool
+        2-D.
+    radius : float
+        In pixels; 1 adds the four nearest neighbours, 1.5 all eight.
+
+    Returns
+    -------
+    ndarray of bool
+        Same shape; the mask itself where nothing grows.
+    """
+    if radius < 1 or not mask.any():
+        return mask
+    result = mask.copy()
+    wide, width = mask, 0
+    # The disc is a stack of rows: the nearer to its centre, the wider. Each widens the one before.
+    for step in range(int(radius), -1, -1):
+        half = isqrt(int(radius**2 - step**2))
+        wide, width = _widened(wide, half - width), half
+        rows = max(len(mask) - step, 0)
+        result[step:] |= wide[:rows]
+        result[:rows] |= wide[step:]
+    return result
+
+
+def _widened(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
+    """Mask also what is up to so many pixels left or right of a masked pixel."""
+    done = 0
+    while done < by:
+        step = min(by - done, done + 1)  # at an edge of the image only half of the run is there
+        wide = mask.copy()
+        wide[:, step:] |= mask[:, :-step]
+        wide[:, :-step] |= mask[:, step:]
+        mask, done = wide, done + step
+    return mask
 
 
 def cards() -> list[tuple[str, str, str]]:

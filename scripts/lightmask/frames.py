@@ -10,13 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lightmask import FrameError, names
+from lightmask import FrameError, names, quantities
 from lightmask.fitsfile import Hdu, Header, Value, read_headers, shape_text
 from lightmask.images import COMPRESSION, FITS_BEGINNING, check_beginning, find_image, readable
 
-LIGHT, FLAT_MASK, DARK_MASK = "light", "flat mask", "dark mask"
+LIGHT, FLAT, DARK, FLAT_MASK, DARK_MASK = "light", "flat", "dark", "flat mask", "dark mask"
 OWN_KEYWORD = "LIGHTMASK VERSION"
-"""Keyword of every file that the workflow writes; none of them is taken in again."""
+"""Keyword of every file that the workflow writes; of them only flat and dark masks are taken in again."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Frame:
     path : str
         Relative to the frames folder.
     type : str
-        ``light``, ``flat mask``, ``dark mask``, or what the header says
+        ``light``, ``flat``, ``dark``, ``flat mask``, ``dark mask``, or what the header says
         otherwise; empty if it says nothing or could not be read.
     shape : tuple of int
         (rows, columns); empty if there is no 2-D image.
@@ -227,7 +227,10 @@ def scan(
 
 def keywords_needed(config: dict[str, Any]) -> list[str]:
     """List all header keywords that a configuration names for types, tables and matching."""
-    lists = [config["frame_type"]["keywords"], *config["table_keywords"].values(), *config["match"].values()]
+    types = config["frame_type"]
+    lists = [types["keywords"], types["combined"], *config["table_keywords"].values(), *config["match"].values()]
+    exposure = config["make_dark_mask"]["exposure"]
+    lists.append([exposure] if isinstance(exposure, str) else exposure if isinstance(exposure, list) else [])
     return sorted({keyword for keywords in lists for keyword in keywords} | {OWN_KEYWORD})
 
 
@@ -239,15 +242,28 @@ def frames(files: dict[str, Any], config: dict[str, Any]) -> list[Frame]:
     """
     meanings = {
         said.strip().casefold(): type_
-        for type_, key in ((LIGHT, "light"), (FLAT_MASK, "flat_mask"), (DARK_MASK, "dark_mask"))
+        for type_, key in (
+            (LIGHT, "light"),
+            (FLAT, "flat"),
+            (DARK, "dark"),
+            (FLAT_MASK, "flat_mask"),
+            (DARK_MASK, "dark_mask"),
+        )
         for said in config["frame_type"][key]
     }
     found = []
     for path, entry in files.items():
-        cards = entry["cards"]
+        cards, problem = entry["cards"], entry["problem"]
         said = str(first(cards, config["frame_type"]["keywords"]))
-        type_ = "made by lightmask" if OWN_KEYWORD in cards else meanings.get(said.casefold(), said)
-        found.append(Frame(path, type_, tuple(entry["shape"]), cards, entry["problem"]))
+        type_ = meanings.get(said.casefold(), said)
+        if OWN_KEYWORD in cards and type_ not in (FLAT_MASK, DARK_MASK):
+            type_ = "made by lightmask"
+        if type_ == DARK and not problem:
+            try:
+                exposure_of(cards, config)
+            except FrameError as error:
+                problem = str(error)
+        found.append(Frame(path, type_, tuple(entry["shape"]), cards, problem))
     return _without_collisions(found)
 
 
@@ -264,6 +280,18 @@ def _without_collisions(found: list[Frame]) -> list[Frame]:
                 rivals = ", ".join(sorted({f.path for f in claimants + above} - {frame.path}))
                 collisions[frame.path] = f"its result {name} would collide with that of {rivals}; rename one"
     return [Frame(f.path, f.type, f.shape, f.cards, collisions[f.path]) if f.path in collisions else f for f in found]
+
+
+def exposure_of(cards: quantities.Cards, config: dict[str, Any]) -> float:
+    """Give the exposure time of a dark, in seconds.
+
+    Raises
+    ------
+    FrameError
+        If it is missing, or not above zero.
+    """
+    setting = config["make_dark_mask"]["exposure"]
+    return quantities.value(setting, cards, quantities.EXPOSURE, "make_dark_mask: exposure")
 
 
 def first(cards: dict[str, Value], keywords: Iterable[str]) -> Value:

@@ -188,6 +188,18 @@ def read_image(hdus: list[Hdu], name: str) -> Image:
     return Image(data, mask, more_than_mask, Header([*hdu.header.cards, *hdus[0].header.cards]))
 
 
+def read(path: str | os.PathLike, name: str) -> tuple[Image, str]:
+    """Read the image of a FITS file, its mask, and the SHA-256 of the file.
+
+    Raises
+    ------
+    FrameError
+        If the file cannot be read, or holds no 2-D image.
+    """
+    content, digest = read_bytes(path, name)
+    return read_image(open_bytes(content, name), name), digest
+
+
 def read_mask(path: str | os.PathLike, name: str) -> tuple[NDArray[np.bool_], str]:
     """Read a mask: True where the image of a FITS file is not zero.
 
@@ -208,3 +220,24 @@ def read_mask(path: str | os.PathLike, name: str) -> tuple[NDArray[np.bool_], st
     image = hdus[find_image([hdu.header for hdu in hdus], name)]
     with readable(name):
         return image.pixels() != 0, digest
+
+
+def fill(data: NDArray[Any], finite: NDArray[np.bool_]) -> NDArray[Any]:
+    """Replace pixels that are not finite by the median of the finite ones in 5×5.
+
+    Where there are none in 5×5, the median of the whole image stands in; 0 if
+    there is none at all.
+    """
+    filled = data.copy()
+    overall = np.median(data[finite]) if finite.any() else data.dtype.type(0)
+    padded = np.pad(np.where(finite, data, np.nan), 2, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5))
+    rows, columns = np.nonzero(~finite)
+    for start in range(0, rows.size, 100_000):  # a frame may be mostly NaN: bound the memory
+        part = slice(start, start + 100_000)
+        around = windows[rows[part], columns[part]].reshape(-1, 25)
+        known = np.isfinite(around).any(axis=1)
+        values = np.full(len(around), overall, data.dtype)
+        values[known] = np.nanmedian(around[known], axis=1)
+        filled[rows[part], columns[part]] = values
+    return filled

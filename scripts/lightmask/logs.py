@@ -13,6 +13,19 @@ FAILED = "FAILED: "
 """How the line begins that says why a job failed: the last line of its log."""
 
 
+_terminal = 2
+"""File descriptor of the terminal's stderr while both streams go to a log."""
+
+
+def warn(text: str) -> None:
+    """Tell something that a user should know in the log and on the terminal."""
+    line = f"WARNING: {text}\n"
+    print(line, end="")
+    sys.stdout.flush()
+    if _terminal != 2:
+        os.write(_terminal, line.encode(errors="backslashreplace"))
+
+
 @contextmanager
 def logged_to(path: str | os.PathLike) -> Iterator[None]:
     """Send both streams of this process to a log for as long as the context lasts.
@@ -32,12 +45,14 @@ def logged_to(path: str | os.PathLike) -> Iterator[None]:
         of the log and on the terminal, the traceback in the log only where the
         cause is not a `FrameError`, which needs none.
     """
+    global _terminal  # noqa: PLW0603 - as are the file descriptors of a process
     streams = (sys.stdout, sys.stderr)
     saved = [os.dup(stream.fileno()) for stream in streams]
     with open(path, "w+", encoding="utf-8") as log:
         for stream in streams:
             stream.flush()
             os.dup2(log.fileno(), stream.fileno())
+        _terminal = saved[1]
         try:
             yield
         except Exception as error:
@@ -54,6 +69,7 @@ def logged_to(path: str | os.PathLike) -> Iterator[None]:
             os.write(saved[1], line)
             raise SystemExit(1) from None
         finally:
+            _terminal = 2
             for stream, original in zip(streams, saved, strict=True):
                 stream.flush()
                 os.dup2(original, stream.fileno())

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,10 @@ UNITS = {"gain": "[e-/adu]", "readnoise": "[e-]", "satlevel": "[e-]", "sigclip":
 
 
 def flag_pixels(
-    image: Image, static: NDArray[np.uint8] | None, parameters: cosmicrays.Parameters
+    image: Image,
+    static: NDArray[np.uint8] | None,
+    parameters: cosmicrays.Parameters,
+    radii: Mapping[str, float] | None = None,
 ) -> tuple[NDArray[np.uint8], list[int]]:
     """Find every reason not to trust a pixel of a frame.
 
@@ -36,6 +39,8 @@ def flag_pixels(
         Flags of the combined mask, of the same shape.
     parameters : dict
         The configuration's ``cosmic_rays``, resolved.
+    radii : dict, optional
+        By how many pixels each reason grows (the combined mask has grown already).
 
     Returns
     -------
@@ -54,11 +59,15 @@ def flag_pixels(
     electrons = image.data if parameters["gain"] == 1 else image.data * parameters["gain"]
     with np.errstate(over="ignore"):  # what float32 cannot hold is saturated
         electrons = electrons.astype(np.float32, copy=False)
-    found[cosmic.mask] |= np.uint8(Flag.COSMIC)
-    found[electrons >= np.float32(parameters["satlevel"])] |= np.uint8(Flag.SATURATED)
-    found[~np.isfinite(image.data)] |= np.uint8(Flag.NOTFINITE)
+    reasons = {
+        Flag.COSMIC: cosmic.mask,
+        Flag.SATURATED: electrons >= np.float32(parameters["satlevel"]),
+        Flag.NOTFINITE: ~np.isfinite(image.data),
+    }
     if image.mask is not None:
-        found[image.mask] |= np.uint8(Flag.INHERITED)
+        reasons[Flag.INHERITED] = image.mask
+    for flag, mask in reasons.items():
+        found[flags.grown(mask, (radii or {}).get(flags.key(flag), 0))] |= np.uint8(flag)
     return found, cosmic.iterations
 
 
@@ -99,7 +108,7 @@ def mask_frame(
     output, statistics_file : path
         FITS and JSON file to write.
     config : dict
-        ``cosmic_rays``, ``masked``, ``unit`` and ``unit_names`` of the
+        ``cosmic_rays``, ``masked``, ``grow``, ``unit`` and ``unit_names`` of the
         configuration.
 
     Raises
@@ -117,18 +126,18 @@ def mask_frame(
             f"{name}: shape {shape_text(image.data.shape)}, its masks {shape_text(static.shape)}; "
             "it changed since the folder was searched, start again"
         )
-    parameters = cosmicrays.resolve(config["cosmic_rays"], image.header, config["unit"], config["unit_names"], name)
-    with timed("detection"):
-        try:
-            found, iterations = flag_pixels(image, static, parameters)
-        except FrameError as error:
-            raise FrameError(f"{name}: {error}") from None
+    try:
+        parameters = cosmicrays.resolve(config, image.header)
+        with timed("detection"):
+            found, iterations = flag_pixels(image, static, parameters, config["grow"])
+    except (FrameError, ValueError) as error:  # the detector's own refusal of a parameter is a ValueError
+        raise FrameError(f"{name}: {error}") from None
     counted = statistics(found, config["masked"], iterations)
 
     with timed("writing"):
         hdus = _with_flags(hdus, found, config["masked"], name, keep=image.more_than_mask)
         header = hdus[0].header
-        for keyword, value, comment in _provenance(parameters, counted, config["masked"]):
+        for keyword, value, comment in _provenance(parameters, counted, config):
             add_card(header, keyword, value, comment)
         add_source(header, "frame", name, digest)
         for keyword, value in sources:
@@ -178,7 +187,7 @@ def _with_flags(
 
 
 def _provenance(
-    parameters: cosmicrays.Parameters, counted: dict[str, Any], masked_by: list[str]
+    parameters: cosmicrays.Parameters, counted: dict[str, Any], config: dict[str, Any]
 ) -> list[tuple[str, Value, str]]:
     """List keyword, value and comment of what was done with which result."""
     cards: list[tuple[str, Value, str]] = [("VERSION", __version__, "lightmask")]
@@ -188,7 +197,8 @@ def _provenance(
                 continue
             value = hashlib.sha256(np.array(value, np.float32).tobytes()).hexdigest()[:32]
         cards.append((key, value, UNITS.get(key, "")))
-    cards.append(("MASKED", " ".join(masked_by), "flags in MASK"))
+    cards.append(("MASKED", " ".join(config["masked"]), "flags in MASK"))
+    cards += [(f"GROW {reason}", radius, "[pixel]") for reason, radius in config["grow"].items() if radius]
     for reason in [*(name.lower() for name in flags.BITS), "masked"]:
         cards.append((f"{reason} pixels", counted[reason], flags.count_text(counted[reason], counted["pixels"])))
     for number, count in enumerate(counted["iterations"], 1):

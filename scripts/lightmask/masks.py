@@ -1,6 +1,7 @@
 """Which masks apply to a frame, and the combination of those that do."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,13 @@ import numpy as np
 
 from lightmask import FrameError
 from lightmask.fitsfile import image_hdu, shape_text, write
-from lightmask.flags import Flag, count_text
-from lightmask.frames import DARK_MASK, FLAT_MASK, Frame
+from lightmask.flags import Flag, count_text, grown
+from lightmask.frames import Frame
 from lightmask.images import read_mask
 from lightmask.provenance import add_card, add_source
+from lightmask.static_masks import MADE_FROM, TYPES, agreed, can_be_made
 
 FLAG_OF_KIND = {"flat": Flag.FLAT, "dark": Flag.DARK}
-KIND_OF_TYPE = {FLAT_MASK: "flat", DARK_MASK: "dark"}
 
 
 def mismatch(mask: Frame, light: Frame, keywords: list[str]) -> str:
@@ -30,7 +31,7 @@ def mismatch(mask: Frame, light: Frame, keywords: list[str]) -> str:
     for keyword in keywords:
         if keyword in mask.cards and keyword in light.cards:
             theirs, ours = mask.cards[keyword], light.cards[keyword]
-            if theirs != ours and _number(theirs) != _number(ours):
+            if theirs != ours and agreed(theirs) != agreed(ours):
                 return f"has {keyword} {theirs!r}, the frame {ours!r}"
     return ""
 
@@ -39,20 +40,27 @@ def _xy(frame: Frame) -> str:
     return shape_text(frame.shape) or "unknown"
 
 
-def _number(value: Any) -> Any:
-    try:
-        return float(value)
-    except ValueError:
-        return value
-
-
 class MaskMatcher:
-    """Find the masks of a night that apply to each of its LIGHT frames."""
+    """Find the masks that apply to each LIGHT frame of a night: from the folder, or to be made."""
 
-    def __init__(self, night: list[Frame], match: dict[str, list[str]], required: list[str]):
-        self.masks = {kind: [frame for frame in night if KIND_OF_TYPE.get(frame.type) == kind] for kind in FLAG_OF_KIND}
-        self.match = match
-        self.required = required
+    def __init__(self, night: list[Frame], config: dict[str, Any]):
+        self.match = config["match"]
+        self.required = config["required_masks"]
+        choices = config["static_masks"]
+        in_folder = {kind: [f for f in night if f.type == type_] for kind, type_ in TYPES.items()}
+        made = can_be_made(night, config)
+        # The first group of which a mask applies counts.
+        self.groups: dict[str, list[list[Frame]]] = {
+            kind: [
+                in_folder[kind] if choices[kind] != "make" else [],
+                [*made[kind]] if choices[kind] != "folder" else [],
+            ]
+            for kind in FLAG_OF_KIND
+        }
+        self.unusable = {
+            kind: [f for f in night if f.type == MADE_FROM[kind] and f.problem and choices[kind] != "folder"]
+            for kind in FLAG_OF_KIND
+        }
         self._found: dict[tuple, list[tuple[str, Frame]]] = {}
 
     def applying(self, light: Frame) -> list[tuple[str, Frame]]:
@@ -60,13 +68,14 @@ class MaskMatcher:
         keywords = {keyword for of_kind in self.match.values() for keyword in of_kind}
         alike = (light.shape, *(light.cards.get(keyword) for keyword in sorted(keywords)))
         if alike not in self._found:  # thousands of frames have a handful of such settings
-            self._found[alike] = [
-                (kind, mask)
-                for kind, masks in self.masks.items()
-                for mask in masks
-                if not mismatch(mask, light, self.match[kind])
-            ]
+            self._found[alike] = [(kind, mask) for kind in self.groups for mask in self._applying(kind, light)]
         return self._found[alike]
+
+    def _applying(self, kind: str, light: Frame) -> list[Frame]:
+        for group in self.groups[kind]:
+            if found := [mask for mask in group if not mismatch(mask, light, self.match[kind])]:
+                return found
+        return []
 
     def problem(self, light: Frame) -> str:
         """Say which kind of mask a frame must have but has not, and why none applies."""
@@ -74,8 +83,13 @@ class MaskMatcher:
         lacking = [kind for kind in self.required if kind not in kinds]
         parts = []
         for kind in lacking:
-            reasons = [f"{m.path} {mismatch(m, light, self.match[kind])}" for m in self.masks[kind]]
-            parts.append(f"no {kind} mask applies ({'; '.join(reasons) or f'there is no {kind} mask'})")
+            reasons = [
+                f"{mask.path} {mismatch(mask, light, self.match[kind])}"
+                for group in (*self.groups[kind], self.unusable[kind])
+                for mask in group
+            ]
+            none = f"there is no {kind} mask, and no {kind} to make one from"
+            parts.append(f"no {kind} mask applies ({'; '.join(reasons) or none})")
         if not parts:
             return ""
         return f"{', and '.join(parts)}; add one, or take {' and '.join(lacking)} from required_masks"
@@ -121,13 +135,15 @@ def counts(combined: np.ndarray) -> dict[str, int]:
     return found | {"union": int(np.count_nonzero(combined))}
 
 
-def combine_files(masks: list[tuple[str, str, str]], output: str | Path) -> None:
+def combine_files(masks: list[tuple[str, str, str]], radii: Mapping[str, float], output: str | Path) -> None:
     """Combine mask files, write the result, and print how many pixels each kind masks.
 
     Parameters
     ----------
     masks : list of (kind, file, name)
         Kind of each mask, where it is, and the name it shall have in the header.
+    radii : dict
+        By how many pixels the masks of each kind grow before they are combined.
     output : str or Path
         FITS file: 8-bit flags, nonzero is bad, with counts and digests of the
         masks in the header.
@@ -139,7 +155,9 @@ def combine_files(masks: list[tuple[str, str, str]], output: str | Path) -> None
     """
     read = [read_mask(file, name) for _, file, name in masks]
     try:
-        combined = combine([(kind, mask) for (kind, _, _), (mask, _) in zip(masks, read, strict=True)])
+        combined = combine(
+            [(kind, grown(mask, radii[kind])) for (kind, _, _), (mask, _) in zip(masks, read, strict=True)]
+        )
     except ValueError as error:
         raise FrameError(f"{', '.join(name for _, _, name in masks)}: {error}") from None
     hdu = image_hdu(combined)
@@ -149,6 +167,9 @@ def combine_files(masks: list[tuple[str, str, str]], output: str | Path) -> None
         text = count_text(count, combined.size)
         print(f"{kind}: {text}")
         add_card(hdu.header, f"{kind} PIXELS", count, text)
+    for kind in FLAG_OF_KIND:
+        if radii[kind]:
+            add_card(hdu.header, f"GROW {kind}", radii[kind], "[pixel]")
     numbers = dict.fromkeys(FLAG_OF_KIND, 0)
     for (kind, _, name), (_, digest) in zip(masks, read, strict=True):
         numbers[kind] += 1

@@ -75,7 +75,7 @@ def summary_rows(
 
 def write_partial(
     lights: Iterable[Mapping[str, Any]],
-    outcomes: Iterable[tuple[Path, Path, Path | None]],
+    outcomes: Iterable[tuple[Path, Path, list[Path]]],
     csv_path: Path,
     ecsv_path: Path,
 ) -> list[str]:
@@ -85,9 +85,9 @@ def write_partial(
     ----------
     lights : iterable of dict
         As `summary_rows` takes them.
-    outcomes : iterable of (Path, Path, Path or None)
-        For each of them the statistics file and the log, which may not be there,
-        and the log of its combined mask: if that failed, what is there is out of date.
+    outcomes : iterable of (Path, Path, list of Path)
+        For each of them the statistics file and the log, which may not be there, and
+        the logs of what made its masks: if one failed, what is there is out of date.
     csv_path, ecsv_path : Path
         Where to write. The files get the oldest of times, so that the next run
         takes them for out of date.
@@ -99,8 +99,8 @@ def write_partial(
     """
     rows: list[dict[str, Any]] = []
     statistics: list[Path | None] = []
-    for light, (file, log, log_of_mask) in zip(lights, outcomes, strict=True):
-        problem = failure(log_of_mask) if log_of_mask else ""
+    for light, (file, log, logs_of_masks) in zip(lights, outcomes, strict=True):
+        problem = next(filter(None, map(failure, logs_of_masks)), "")
         if not problem and not file.exists():
             problem = failure(log) or f"{light['path']}: not masked yet"
         rows.append({**light, "problem": problem})

@@ -1,0 +1,288 @@
+"""Make a dark mask: pixels that the subtraction of a dark cannot mend.
+
+As in chapter 8.1 of the CCD reduction guide, a pixel is hot above a dark current. Where
+there are darks of several exposure times, a pixel is hot as well if its counts do not
+grow in proportion to time, which is what the dark current only stands for;
+docs/static_masks.md compares the two.
+"""
+
+import os
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightmask import FrameError, quantities
+from lightmask.fitsfile import Header, Value
+from lightmask.flags import count_text
+from lightmask.frames import exposure_of
+from lightmask.images import Image, read
+from lightmask.logs import warn
+from lightmask.static_masks import same_shape, write_mask
+
+FloatImage = NDArray[np.floating[Any]]
+
+SAME_EXPOSURE = 1.02
+"""Exposure times that differ by less than this factor count as the same: shutters are not exact."""
+
+CERTAIN = 5
+"""By how many sigma of its noise a dark current must be known for a threshold to make sense."""
+
+SIGMA_OF_MAD = 1.482602218505602
+"""Standard deviation of Gaussian noise over its median absolute deviation."""
+
+
+COPIES = 8
+"""How much memory a combination takes, in copies of its input in float64; measured."""
+
+
+class Dark(NamedTuple):
+    """A dark, or the combination of several.
+
+    Attributes
+    ----------
+    electrons : ndarray of float
+        Counts in e-; NaN where they are not known.
+    exposure : float
+        In s.
+    frames : int
+        How many frames were averaged.
+    """
+
+    electrons: FloatImage
+    exposure: float
+    frames: int
+
+
+def sigma(values: FloatImage) -> float:
+    """Estimate the standard deviation of noise among outliers, from the median absolute deviation."""
+    known = values[np.isfinite(values)]
+    return SIGMA_OF_MAD * float(np.median(np.abs(known - np.median(known)))) if known.size else np.nan
+
+
+def nonlinear(darks: list[Dark], limit: float) -> NDArray[np.bool_]:
+    """Find pixels whose counts do not grow in proportion to exposure time.
+
+    The counts of each shorter exposure are compared with those of the longest one,
+    scaled to its time. The noise of the difference is that of the whole image, by the
+    median absolute deviation, and the photon noise of the pixel's own counts in both. An
+    offset that all pixels share, as a bias leaves, does not count.
+
+    Parameters
+    ----------
+    darks : list of Dark
+        One per exposure time.
+    limit : float
+        How large a difference must be, in sigma of its noise.
+
+    Returns
+    -------
+    ndarray of bool
+    """
+    longest = max(darks, key=lambda dark: dark.exposure)
+    found = np.zeros(longest.electrons.shape, bool)
+    for dark in darks:
+        if dark is longest:
+            continue
+        scale = dark.exposure / longest.exposure
+        difference = dark.electrons - scale * longest.electrons
+        known = difference[np.isfinite(difference)]
+        if not known.size:
+            continue
+        variance = np.maximum(dark.electrons, 0) / dark.frames
+        variance += scale**2 / longest.frames * np.maximum(longest.electrons, 0)
+        variance += sigma(difference) ** 2
+        found |= (difference - np.median(known)) ** 2 > limit**2 * variance
+    return found
+
+
+def combine(
+    darks: list[tuple[str, str]], gains: list[float], shape: tuple[int, ...], sigma_clip: float, memory: float
+) -> FloatImage:
+    """Average darks of the same exposure time, without values far from their median.
+
+    By `ccdproc.Combiner`, in bands of rows.
+
+    Parameters
+    ----------
+    darks : list of (str, str)
+        File and name of each.
+    gains : list of float
+        Gain of each, in e-/adu.
+    shape : tuple of int
+        Their shape.
+    sigma_clip : float
+        How far from the median a value is left out, in sigma from the median absolute deviation.
+    memory : float
+        Bytes that may be used, roughly.
+
+    Returns
+    -------
+    ndarray of float64
+        In e-; NaN where no dark has a value.
+    """
+    rows = shape[0] if len(darks) == 1 else max(int(memory / (len(darks) * shape[1] * COPIES * 8)), 1)
+    combined = np.empty(shape)
+    for start in range(0, shape[0], rows):
+        band = slice(start, start + rows)
+        values = [_electrons(read(*dark)[0], gain, band) for dark, gain in zip(darks, gains, strict=True)]
+        combined[band] = values[0] if len(values) == 1 else _average(values, sigma_clip)
+    return combined
+
+
+def _electrons(image: Image, gain: float, rows: slice) -> FloatImage:
+    values = image.data[rows] * np.float64(gain)
+    values[~np.isfinite(values)] = np.nan
+    if image.mask is not None:
+        values[image.mask[rows]] = np.nan
+    return values
+
+
+def _average(values: list[FloatImage], sigma_clip: float) -> FloatImage:
+    # A second to import, and needed only where darks are to be combined.
+    from astropy.nddata import CCDData
+    from ccdproc import Combiner
+
+    combiner = Combiner([CCDData(value, mask=np.isnan(value), unit="electron") for value in values])
+    with warnings.catch_warnings(action="ignore"):  # that some pixels have no value
+        combiner.sigma_clipping(sigma_clip, sigma_clip, func="median", dev_func="mad_std")
+        average = combiner.average_combine()
+    return np.ma.filled(np.ma.array(average.data, mask=average.mask), np.nan)
+
+
+def same_exposures(exposures: list[float]) -> list[list[int]]:
+    """Group places of a list by exposure time, the shortest first."""
+    groups: list[list[int]] = []
+    for place in sorted(range(len(exposures)), key=exposures.__getitem__):
+        if groups and exposures[place] < SAME_EXPOSURE * exposures[groups[-1][0]]:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return groups
+
+
+def hot_pixels(darks: list[Dark], threshold: float, linearity: float | None) -> NDArray[np.bool_]:
+    """Mask the pixels that dark subtraction cannot mend, and print how many there are for which reason.
+
+    Parameters
+    ----------
+    darks : list of Dark
+        One per exposure time.
+    threshold : float
+        Dark current in e-/s above which a pixel is hot, in any of the darks. Those whose noise
+        reaches a fifth of that are not asked; if there is no other, the longest is.
+    linearity : float or None
+        Limit of `nonlinear`, which is not asked where this is None or there is one dark only.
+
+    Returns
+    -------
+    ndarray of bool
+        True also where a dark has no value.
+    """
+    longest = max(darks, key=lambda dark: dark.exposure)
+    noise = [sigma(dark.electrons) / dark.exposure for dark in darks]
+    for dark, level in zip(darks, noise, strict=True):
+        print(f"{dark.exposure:g} s, {dark.frames} averaged: noise {level:.3g} e-/s")
+    quiet = [dark for dark, level in zip(darks, noise, strict=True) if threshold >= CERTAIN * level]
+    if not quiet:
+        warn(
+            f"the dark current is uncertain by {min(noise):.3g} e-/s: a threshold of {threshold:g} e-/s flags good "
+            "pixels too; add longer darks or more of them, or raise make_dark_mask: threshold"
+        )
+    hot = np.zeros(longest.electrons.shape, bool)
+    for dark in quiet or [longest]:
+        hot |= dark.electrons > threshold * dark.exposure
+    print(f"dark current above {threshold:g} e-/s: {count_text(int(np.count_nonzero(hot)), hot.size)}")
+    if len(darks) > 1 and linearity is not None:
+        found = nonlinear(darks, linearity)
+        text = count_text(int(np.count_nonzero(found)), found.size)
+        print(f"not in proportion to time: {text}, {np.count_nonzero(found & ~hot)} of them below that")
+        hot |= found
+    for dark in darks:
+        hot |= np.isnan(dark.electrons)
+    return hot
+
+
+def make_dark_mask(
+    darks: list[tuple[str, str]],
+    cards: dict[str, str],
+    keywords: list[str],
+    config: dict[str, Any],
+    output: str | os.PathLike,
+    memory: float = 1e9,
+) -> None:
+    """Make a dark mask from the darks of one camera.
+
+    Parameters
+    ----------
+    darks : list of (str, str)
+        File of each dark, and its name in messages and provenance.
+    cards : dict
+        Keywords and values that say what the mask is.
+    keywords : list of str
+        What the mask takes over from their headers.
+    config : dict
+        ``make_dark_mask``, ``unit`` and ``unit_names`` of the configuration, and ``combined``, the
+        keywords that may say of how many frames a dark is the combination.
+    output : path
+        FITS file to write.
+    memory : float
+        Bytes that the combination of darks may use, roughly.
+
+    Raises
+    ------
+    FrameError
+        If a dark cannot be read, has no exposure time or gain, or another shape than the others.
+    """
+    parameters = config["make_dark_mask"]
+    threshold, linearity = parameters["threshold"], parameters["linearity"]
+    found = [_described(dark, config) for dark in darks]
+    same_shape([(name, description.shape) for (_, name), description in zip(darks, found, strict=True)])
+    combined = []
+    for places in same_exposures([description.exposure for description in found]):
+        exposure = float(np.mean([found[place].exposure for place in places]))
+        electrons = combine(
+            [darks[place] for place in places],
+            [found[place].gain for place in places],
+            found[0].shape,
+            parameters["sigma_clip"],
+            memory,
+        )
+        combined.append(Dark(electrons, exposure, sum(found[place].frames for place in places)))
+    mask = hot_pixels(combined, threshold, linearity)
+    made: dict[str, Value] = {
+        "EXPOSURES": " ".join(f"{dark.exposure:g}" for dark in combined),
+        "GAIN": found[0].gain,
+        "THRESHOLD": threshold,
+    }
+    if len(combined) > 1 and linearity is not None:
+        made["LINEARITY"] = linearity
+    if len(darks) > len(combined):
+        made["SIGMA_CLIP"] = parameters["sigma_clip"]
+    sources = [(name, description.digest) for (_, name), description in zip(darks, found, strict=True)]
+    write_mask(mask, "dark", cards, found[0].header, keywords, made, sources, output)
+
+
+class _Description(NamedTuple):
+    """What a dark's header says, for this purpose."""
+
+    header: Header
+    digest: str
+    shape: tuple[int, ...]
+    gain: float
+    exposure: float
+    frames: int
+
+
+def _described(dark: tuple[str, str], config: dict[str, Any]) -> _Description:
+    image, digest = read(*dark)
+    try:
+        gain = quantities.value(config["make_dark_mask"]["gain"], image.header, quantities.GAIN, "make_dark_mask: gain")
+        quantities.check_unit(image.header, gain, config, "make_dark_mask: gain")
+        exposure = exposure_of(image.header, config)
+    except FrameError as error:
+        raise FrameError(f"{dark[1]}: {error}") from None
+    numbers = (image.header.get(keyword) for keyword in config["combined"])
+    frames = max((n for n in numbers if isinstance(n, int) and not isinstance(n, bool)), default=1)
+    return _Description(image.header, digest, image.data.shape, gain, exposure, max(frames, 1))

@@ -1,0 +1,22 @@
+"""Rule make_dark_mask: make a dark mask from the darks of a camera."""
+
+from lightmask.dark_mask import make_dark_mask
+from lightmask.logs import logged_to
+
+
+def main(files, names, cards, keywords, config, output, memory):
+    """Make the mask of darks given as files and their paths in the frames folder."""
+    make_dark_mask(list(zip(files, names, strict=True)), cards, keywords, config, output, memory)
+
+
+if "snakemake" in globals():
+    with logged_to(snakemake.log[0]):
+        main(
+            files=snakemake.input.darks,
+            names=snakemake.params.names,
+            cards=snakemake.params.cards,
+            keywords=snakemake.params.keywords,
+            config=snakemake.params.config,
+            output=snakemake.output[0],
+            memory=snakemake.params.memory,
+        )

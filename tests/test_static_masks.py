@@ -1,0 +1,500 @@
+"""Masks that are made from flats and darks: from which, what they hold, and how they are used."""
+
+import warnings
+from math import nan
+
+import ccdproc
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.io import fits
+from astropy.nddata import CCDData
+from astropy.stats import mad_std
+from conftest import write_light
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import ndimage
+
+from lightmask import FrameError, dark_mask, flat_mask, logs, masks, static_masks
+from lightmask.configuration import validated
+from lightmask.dark_mask import Dark
+from lightmask.flags import grown
+from lightmask.frames import Frame, frames
+from lightmask.images import Image
+
+CONFIG = validated({})
+SHAPE = (64, 80)
+LIGHT = Frame("a.fits", "light", SHAPE, {"INSTRUME": "cam", "FILTER": "r"})
+
+
+def flat(path="flat.fits", shape=SHAPE, **cards):
+    return Frame(path, "flat", shape, {"INSTRUME": "cam", "FILTER": "r"} | cards)
+
+
+def dark(path="dark.fits", **cards):
+    return Frame(path, "dark", SHAPE, {"INSTRUME": "cam", "EXPTIME": 30.0} | cards)
+
+
+def made(night, kind, **config):
+    """Paths of the sources of each mask that can be made."""
+    found = static_masks.can_be_made(night, validated(config))[kind]
+    return [[frame.path for frame in mask.sources] for mask in found]
+
+
+# --- from which frames -------------------------------------------------------------
+
+
+def test_one_flat_mask_per_camera_binning_filter_and_shape():
+    night = [
+        flat("1"),
+        flat("2"),
+        flat("3", FILTER="g"),
+        flat("4", INSTRUME="other"),
+        flat("5", shape=(8, 8)),
+        flat("6", XBINNING=2),
+        dark("7"),
+        LIGHT,
+    ]
+    assert made(night, "flat") == [["1", "2"], ["3"], ["4"], ["5"], ["6"]]
+    assert made(night, "dark") == [["7"]]
+
+
+def test_numbers_agree_however_they_are_written():
+    assert made([flat("1", XBINNING=2), flat("2", XBINNING="2"), flat("3", XBINNING=2.0)], "flat") == [["1", "2", "3"]]
+
+
+def test_flats_are_taken_uncombined_and_darks_combined_where_there_are_such():
+    single = {"NCOMBINE": 1}
+    assert made([flat("1", COMBINED=True), flat("2"), flat("3", **single)], "flat") == [["2", "3"]]
+    assert made([flat("1", COMBINED=True)], "flat") == [["1"]]
+    assert made([dark("1", COMBINED=True), dark("2"), dark("3", **single)], "dark") == [["1"]]
+    assert made([dark("1"), dark("2", **single)], "dark") == [["1", "2"]]
+
+
+@pytest.mark.parametrize(
+    ("cards", "expected"),
+    [
+        ({}, False),
+        ({"COMBINED": True}, True),
+        ({"COMBINED": False}, False),
+        ({"COMBINED": "T"}, True),
+        ({"COMBINED": "yes"}, True),
+        ({"COMBINED": "no"}, False),
+        ({"COMBINED": ""}, False),
+        ({"NCOMBINE": 1}, False),
+        ({"NCOMBINE": 10}, True),
+        ({"NCOMBINE": "10"}, True),
+        ({"NCOMBINE": "1"}, False),
+        ({"COMBINED": False, "NCOMBINE": 3}, True),
+        ({"OTHER": True}, False),
+    ],
+)
+def test_the_header_says_what_is_combined(cards, expected):
+    assert static_masks.is_combined(dark(**cards), CONFIG["frame_type"]["combined"]) == expected
+
+
+def test_a_frame_with_a_problem_makes_no_mask():
+    broken = Frame("1", "flat", SHAPE, {"INSTRUME": "cam", "FILTER": "r"}, "cannot be read")
+    assert made([broken, flat("2")], "flat") == [["2"]]
+
+
+def applying(night, **config):
+    matcher = masks.MaskMatcher(night, validated(config))
+    return [(kind, mask.path.partition("_")[0]) for kind, mask in matcher.applying(LIGHT)]
+
+
+def mask_file(path, type_, **cards):
+    return Frame(path, type_, SHAPE, cards)
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("auto", [("flat", "f.fits"), ("dark", "results/static")]),
+        ("folder", [("flat", "f.fits")]),
+        ("make", [("flat", "results/static"), ("dark", "results/static")]),
+    ],
+)
+def test_a_mask_in_the_folder_counts_unless_the_configuration_says_otherwise(choice, expected):
+    night = [mask_file("f.fits", "flat mask"), flat(), dark()]
+    assert applying(night, static_masks={"flat": choice, "dark": choice}) == expected
+
+
+def test_a_mask_of_another_filter_does_not_keep_one_from_being_made():
+    assert applying([mask_file("f.fits", "flat mask", FILTER="g"), flat()]) == [("flat", "results/static")]
+
+
+def test_a_mask_that_was_made_for_another_filter_does_not_apply():
+    night = [flat(FILTER="g"), mask_file("d.fits", "dark mask")]
+    matcher = masks.MaskMatcher(night, CONFIG)
+    assert [kind for kind, _ in matcher.applying(LIGHT)] == ["dark"]
+    assert "has FILTER 'g', the frame 'r'" in matcher.problem(LIGHT)
+
+
+def test_the_name_stays_when_flats_are_added_and_no_filter_leads_out_of_the_folder():
+    (one,) = static_masks.can_be_made([flat("1")], CONFIG)["flat"]
+    (two,) = static_masks.can_be_made([flat("0"), flat("1")], CONFIG)["flat"]
+    assert one.path == two.path
+    (odd,) = static_masks.can_be_made([flat(FILTER="../../R, 'I'")], CONFIG)["flat"]
+    assert odd.path.startswith("results/static_masks/flat_mask_..%2F..%2FR%2C %27I%27_")
+    other = static_masks.can_be_made([flat(FILTER="g"), flat(INSTRUME="other")], CONFIG)["flat"]
+    assert len({one.path, *(mask.path for mask in other)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("cards", "message"),
+    [
+        ({"EXPTIME": 0}, "EXPTIME is 0, expected an exposure above 0 s"),
+        ({"EXPTIME": -3.0}, "EXPTIME is -3.0, expected"),
+        ({"EXPTIME": "30 s"}, "EXPTIME is '30 s', expected"),
+        ({}, "no EXPTIME or EXPOSURE in the header, expected an exposure above 0 s; add it, or set make_dark_mask"),
+        ({"EXPOSURE": 30}, ""),
+    ],
+)
+def test_a_dark_must_have_an_exposure(cards, message):
+    entry = {"shape": list(SHAPE), "cards": {"IMAGETYP": "DARK"} | cards, "problem": ""}
+    (frame,) = frames({"dark.fits": entry}, CONFIG)
+    assert message in frame.problem and bool(message) == bool(frame.problem)
+    matcher = masks.MaskMatcher([frame], validated({"required_masks": ["dark"]}))
+    assert (f"(dark.fits {message}" in matcher.problem(LIGHT)) == bool(message)
+
+
+def test_the_exposure_can_be_a_number_or_another_keyword():
+    entry = {"shape": list(SHAPE), "cards": {"IMAGETYP": "DARK", "ITIME": 3.0}, "problem": ""}
+    for exposure in (30, "ITIME"):
+        (frame,) = frames({"dark.fits": entry}, validated({"make_dark_mask": {"exposure": exposure}}))
+        assert not frame.problem
+
+
+def test_a_made_mask_keeps_what_all_its_sources_have():
+    config = validated({"table_keywords": {"camera": ["INSTRUME", "DETECTOR"]}})
+    night = [flat("1", XBINNING=1, DETECTOR="a"), flat("2", XBINNING=1, DETECTOR="b")]
+    (mask,) = static_masks.can_be_made(night, config)["flat"]
+    assert static_masks.keywords_to_keep(mask, config) == ["INSTRUME", "FILTER", "XBINNING"]
+    (mask,) = static_masks.can_be_made([dark(FILTER="g")], config)["dark"]
+    assert static_masks.keywords_to_keep(mask, config) == ["INSTRUME"]
+
+
+def test_a_mask_says_what_it_is_as_the_chapter_and_as_the_night_say_it():
+    assert static_masks.type_cards("flat", CONFIG) == {"IMAGETYP": "flat mask"}
+    config = validated({"frame_type": {"keywords": ["ESO DPR TYPE"], "dark_mask": ["hot pixels"]}})
+    assert static_masks.type_cards("dark", config) == {"IMAGETYP": "dark mask", "ESO DPR TYPE": "hot pixels"}
+
+
+# --- flats -------------------------------------------------------------------------
+
+
+def image(data, mask=None):
+    return Image(np.asarray(data), mask, False, fits.Header())
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([100.0], (0, None)),
+        ([100.0, 95.0], (0, None)),
+        ([100.0, 90.0], (0, 1)),
+        ([40.0, 100.0, 60.0, 30.0], (1, 3)),
+        ([100.0, 100.0], (0, None)),
+    ],
+)
+def test_the_flats_whose_counts_differ_most_are_taken(found, expected):
+    assert flat_mask.extremes(found, 0.1) == expected
+
+
+def noisy(level, seed=0):
+    return np.random.default_rng(seed).normal(level, abs(level) / 200, SHAPE).astype(np.float32)
+
+
+def test_the_ratio_goes_to_ccdmask_as_in_the_guide():
+    brighter, fainter = noisy(30_000, 1), noisy(10_000, 2)
+    brighter[10, 10] *= 1.5
+    fainter[20, 20] = 0
+    ratio = CCDData(fainter / brighter, unit="")
+    found = flat_mask.flat_mask(image(brighter), image(fainter), {"lsigma": 6, "hsigma": 6})
+    assert np.array_equal(found, ccdproc.ccdmask(ratio, lsigma=6, hsigma=6))
+    assert found[10, 10] and found[20, 20]
+
+
+def test_dust_cancels_in_the_ratio_of_two_flats_only():
+    dust = np.ones(SHAPE, np.float32)
+    dust[30, 30] = 0.5
+    brighter, fainter = noisy(30_000, 1) * dust, noisy(10_000, 2) * dust
+    assert not flat_mask.flat_mask(image(brighter), image(fainter), {})[30, 30]
+    assert flat_mask.flat_mask(image(brighter), None, {})[30, 30]
+
+
+@pytest.mark.parametrize("byblocks", [False, True])
+def test_what_has_no_value_in_a_flat_is_bad(byblocks):
+    brighter, fainter = noisy(30_000, 1), noisy(10_000, 2)
+    brighter[1, 1], fainter[2, 2], brighter[3, 3], fainter[3, 3] = nan, np.inf, 0, 0
+    own = np.zeros(SHAPE, bool)
+    own[4, 4] = True
+    found = flat_mask.flat_mask(image(brighter), image(fainter, own), {"byblocks": byblocks})
+    assert found[[1, 2, 3, 4], [1, 2, 3, 4]].all()
+    assert found.sum() == 4
+
+
+def test_unsigned_counts_do_not_wrap():
+    data = noisy(30_000).astype(np.uint16)
+    data[5, 5] = 100
+    found = flat_mask.flat_mask(image(data), None, {})
+    assert found[5, 5] and found.sum() == 1
+
+
+def test_counts_leave_out_what_has_no_value():
+    data = np.array([[1.0, nan, 3.0], [5.0, np.inf, 900.0]])
+    own = data > 800
+    assert flat_mask.counts(image(data, own)) == 3
+    assert np.isnan(flat_mask.counts(image(data, np.ones_like(own))))
+
+
+def write_flat(path, level, seed=0, **cards):
+    write_light(path, data=noisy(level, seed), IMAGETYP="FLAT", **cards)
+    return (str(path), path.name)
+
+
+def make_flat_mask(flats, output, **changes):
+    config = CONFIG["make_flat_mask"] | changes
+    flat_mask.make_flat_mask(flats, {"IMAGETYP": "flat mask"}, ["FILTER"], config, output)
+    return fits.getheader(output)
+
+
+def test_a_flat_mask_names_the_flats_that_made_it(tmp_path):
+    flats = [write_flat(tmp_path / f"{n}.fits", level, n) for n, level in enumerate((20_000, 30_000, 10_000))]
+    header = make_flat_mask(flats, tmp_path / "m.fits", nlsig=11)
+    assert (header["LIGHTMASK FLAT1"], header["LIGHTMASK FLAT2"]) == ("1.fits", "2.fits")
+    assert "LIGHTMASK FLAT3" not in header
+    assert header["LIGHTMASK METHOD"] == "ratio flat2 / flat1"
+    assert (header["LIGHTMASK NLSIG"], header["LIGHTMASK LSIGMA"], header["LIGHTMASK PIXELS"]) == (11, 9, 0)
+    assert (header["IMAGETYP"], header["FILTER"], header["BITPIX"]) == ("flat mask", "r", 8)
+
+
+@pytest.mark.parametrize(
+    ("levels", "why"),
+    [((30_000,), "there is no other uncombined flat"), ((30_000, 29_000), "2 flats differ by less than 0.1")],
+)
+def test_one_flat_alone_is_told_in_the_log_and_on_the_terminal(tmp_path, capfd, levels, why):
+    flats = [write_flat(tmp_path / f"{n}.fits", level, n) for n, level in enumerate(levels)]
+    with logs.logged_to(tmp_path / "log"):
+        header = make_flat_mask(flats, tmp_path / "m.fits")
+    warning = f"WARNING: 0.fits: the flat mask is made from this flat alone, as {'counts of ' * (len(levels) > 1)}{why}"
+    assert capfd.readouterr().err.startswith(warning)
+    assert warning in (tmp_path / "log").read_text()
+    assert header["LIGHTMASK METHOD"] == "one flat"
+
+
+def test_a_flat_without_light_is_refused(tmp_path):
+    flats = [write_flat(tmp_path / "1.fits", 30_000), write_flat(tmp_path / "2.fits", -5)]
+    with pytest.raises(FrameError, match=r"^2\.fits: the median of its pixels is -5.*, expected counts above 0"):
+        make_flat_mask(flats, tmp_path / "m.fits")
+
+
+def test_a_broken_flat_is_named(tmp_path):
+    flats = [write_flat(tmp_path / "1.fits", 30_000), write_flat(tmp_path / "2.fits", 10_000)]
+    (tmp_path / "2.fits").write_bytes((tmp_path / "2.fits").read_bytes()[:9000])
+    with pytest.raises(FrameError, match=r"^2\.fits: .*truncated"):
+        make_flat_mask(flats, tmp_path / "m.fits")
+    assert not (tmp_path / "m.fits").exists()
+
+
+# --- darks -------------------------------------------------------------------------
+
+
+def write_dark(path, electrons, exposure=30.0, **cards):
+    write_light(path, data=np.asarray(electrons, np.float32), **{"IMAGETYP": "DARK", "EXPTIME": exposure} | cards)
+    return (str(path), path.name)
+
+
+def darks_of(count, seed=0, level=10.0):
+    random = np.random.default_rng(seed)
+    return [random.normal(level, 3, SHAPE).astype(np.float32) for _ in range(count)]
+
+
+@pytest.mark.parametrize("memory", [1e9, 1e5, 1])
+def test_darks_are_combined_as_ccdproc_does(tmp_path, memory):
+    images = darks_of(6)
+    images[2][7, 7] = 5000  # a cosmic ray
+    files = [write_dark(tmp_path / f"{n}.fits", data) for n, data in enumerate(images)]
+    found = dark_mask.combine(files, [1.0] * 6, SHAPE, 5, memory)
+    expected = ccdproc.combine(
+        [CCDData(data, unit=u.adu) for data in images],
+        sigma_clip=True,
+        sigma_clip_low_thresh=5,
+        sigma_clip_high_thresh=5,
+        sigma_clip_func=np.ma.median,
+        sigma_clip_dev_func=mad_std,
+    )
+    assert np.array_equal(found, expected.data)
+    assert found[7, 7] < 20
+
+
+def test_a_combination_leaves_out_what_has_no_value(tmp_path):
+    images = darks_of(3)
+    for data in images:
+        data[5, 5] = nan
+    images[0][6, 6] = np.inf
+    files = [write_dark(tmp_path / f"{n}.fits", data) for n, data in enumerate(images)]
+    found = dark_mask.combine(files, [2.0, 2.0, 2.0], SHAPE, 5, 1e9)
+    assert np.isnan(found[5, 5]) and np.isnan(found).sum() == 1
+    assert found[6, 6] == pytest.approx(images[1][6, 6] + images[2][6, 6])
+
+
+@given(st.lists(st.floats(0.001, 10_000), min_size=1, max_size=12))
+def test_every_dark_is_in_one_group_of_like_exposures(exposures):
+    groups = dark_mask.same_exposures(exposures)
+    assert sorted(place for group in groups for place in group) == list(range(len(exposures)))
+    for group in groups:
+        times = [exposures[place] for place in group]
+        assert max(times) < dark_mask.SAME_EXPOSURE * min(times) or len(set(times)) == 1
+
+
+def test_like_exposures_are_found():
+    assert dark_mask.same_exposures([180.0057, 30.0, 180.0092, 30.1]) == [[1, 3], [0, 2]]
+
+
+def two_darks(rate=1.0, waning=1.0):
+    """Darks of 100 and 1000 s, of which pixel (5, 5) has a rate that falls."""
+    random = np.random.default_rng(3)
+    darks = []
+    for exposure in (100.0, 1000.0):
+        expected = np.full(SHAPE, 0.02 * exposure)
+        expected[5, 5] = rate * exposure * (waning if exposure == 1000 else 1)
+        darks.append(Dark(random.poisson(10 * expected) / 10 + random.normal(0, 3, SHAPE), exposure, 10))
+    return darks
+
+
+@pytest.mark.parametrize(("rate", "waning"), [(1.0, 0.5), (3.0, 0.8), (50.0, 0.9), (50.0, 1.1)])
+def test_a_pixel_that_does_not_grow_with_time_is_hot_below_the_threshold_too(rate, waning):
+    found = dark_mask.nonlinear(two_darks(rate, waning), 5)
+    assert found[5, 5] and found.sum() == 1
+
+
+@pytest.mark.parametrize("rate", [0.02, 1.0, 50.0])
+def test_a_steady_pixel_is_not(rate):
+    assert not dark_mask.nonlinear(two_darks(rate), 5).any()
+
+
+def test_an_offset_that_a_bias_leaves_does_not_count():
+    short, long = two_darks(1.0, 0.5)
+    found = dark_mask.nonlinear([short._replace(electrons=short.electrons + 30), long], 5)
+    assert found[5, 5] and found.sum() == 1
+
+
+def test_a_pixel_is_hot_at_any_exposure_time_that_tells():
+    hot = dark_mask.hot_pixels(two_darks(6.0, 0.5), 4, None)
+    assert hot[5, 5] and hot.sum() == 1
+    assert not dark_mask.hot_pixels(two_darks(2.0, 1.0), 4, None).any()
+
+
+def test_a_short_dark_does_not_make_noise_hot(capsys):
+    random = np.random.default_rng(3)
+    short, long = (Dark(random.normal(0, 10, SHAPE), exposure, 1) for exposure in (1.0, 100.0))
+    long.electrons[5, 5] = 500
+    assert dark_mask.hot_pixels([short, long], 4, None).sum() == 1
+    assert "WARNING" not in capsys.readouterr().out
+    assert dark_mask.hot_pixels([short], 4, None).sum() > 500
+    assert "a threshold of 4 e-/s flags good pixels too" in capsys.readouterr().out
+
+
+def test_a_pixel_without_a_value_is_hot():
+    darks = two_darks()
+    darks[0].electrons[8, 8] = darks[1].electrons[9, 9] = nan
+    hot = dark_mask.hot_pixels(darks, 4, 5)
+    assert hot[8, 8] and hot[9, 9] and hot.sum() == 2
+
+
+def make_dark_mask(darks, output, unit="adu", **changes):
+    config = {
+        "make_dark_mask": CONFIG["make_dark_mask"] | changes,
+        "combined": CONFIG["frame_type"]["combined"],
+        "unit": unit,
+        "unit_names": CONFIG["unit_names"],
+    }
+    dark_mask.make_dark_mask(darks, {"IMAGETYP": "dark mask"}, ["INSTRUME"], config, output)
+    return fits.getdata(output), fits.getheader(output)
+
+
+def one_hot_pixel(counts):
+    data = np.random.default_rng(1).normal(0, 1, SHAPE)
+    data[5, 5] = counts
+    return data
+
+
+@pytest.mark.parametrize(
+    ("counts", "exposure", "gain", "hot"),
+    [(125, 30.0, 1.0, True), (115, 30.0, 1.0, False), (115, 30.0, 1.5, True), (115, 27.0, 1.0, True)],
+)
+def test_dark_current_is_counts_times_gain_over_exposure(tmp_path, counts, exposure, gain, hot):
+    file = write_dark(tmp_path / "d.fits", one_hot_pixel(counts), exposure, INSTRUME="cam", EGAIN=gain)
+    mask, header = make_dark_mask([file], tmp_path / "m.fits", gain="EGAIN")
+    assert mask[5, 5] == hot and mask.sum() == hot
+    assert (header["IMAGETYP"], header["INSTRUME"], header["BITPIX"]) == ("dark mask", "cam", 8)
+    assert (header["LIGHTMASK GAIN"], header["LIGHTMASK THRESHOLD"], header["LIGHTMASK PIXELS"]) == (gain, 4, int(hot))
+    assert (header["LIGHTMASK EXPOSURES"], header["LIGHTMASK DARK1"]) == (f"{exposure:g}", "d.fits")
+
+
+@pytest.mark.parametrize(
+    ("cards", "changes", "message"),
+    [
+        ({"EXPTIME": 0.0}, {}, "EXPTIME is 0.0, expected an exposure above 0 s; mend it, or set make_dark_mask: exp"),
+        ({"EXPTIME": None}, {}, "no EXPTIME or EXPOSURE in the header"),
+        ({}, {"gain": "EGAIN"}, "no EGAIN in the header, expected a number of e-/adu above 0; add it, or set make"),
+        ({"BUNIT": "electron"}, {"gain": 1.5}, "its unit is electron, yet make_dark_mask: gain is 1.5"),
+    ],
+)
+def test_a_dark_that_cannot_be_used_is_named(tmp_path, cards, changes, message):
+    file = write_dark(tmp_path / "d.fits", one_hot_pixel(200), **cards)
+    with pytest.raises(FrameError) as caught:
+        make_dark_mask([file], tmp_path / "m.fits", **changes)
+    assert str(caught.value).startswith(f"d.fits: {message}")
+
+
+def test_exposures_of_individual_darks_are_combined_each_and_compared(tmp_path):
+    files = []
+    for number in range(8):
+        exposure = 100.0 if number < 4 else 1000.0
+        data = np.random.default_rng(number).normal(0, 3, SHAPE)
+        data[5, 5] = 1.0 * exposure * (0.3 if exposure == 1000 else 1)
+        data[number, 50] = 40_000  # a cosmic ray, once
+        files.append(write_dark(tmp_path / f"{number}.fits", data, exposure))
+    mask, header = make_dark_mask(files, tmp_path / "m.fits")
+    assert mask[5, 5] and mask.sum() == 1
+    assert header["LIGHTMASK EXPOSURES"] == "100 1000"
+    assert (header["LIGHTMASK LINEARITY"], header["LIGHTMASK SIGMA_CLIP"]) == (5, 5)
+    assert header["LIGHTMASK DARK8"] == "7.fits"
+    mask, header = make_dark_mask(files, tmp_path / "m.fits", linearity=None)
+    assert not mask.any() and "LIGHTMASK LINEARITY" not in header
+
+
+def test_darks_of_two_shapes_are_refused(tmp_path):
+    files = [write_dark(tmp_path / "1.fits", np.ones((6, 8))), write_dark(tmp_path / "2.fits", np.ones((8, 6)))]
+    with pytest.raises(FrameError, match=r"^2\.fits: shape 6x8, 1\.fits 8x6"):
+        make_dark_mask(files, tmp_path / "m.fits")
+
+
+def test_a_mask_reads_back_as_those_of_the_chapter_do(tmp_path):
+    make_dark_mask([write_dark(tmp_path / "d.fits", one_hot_pixel(200))], tmp_path / "m.fits")
+    with warnings.catch_warnings(action="error"):
+        mask = CCDData.read(tmp_path / "m.fits", unit=u.dimensionless_unscaled)
+    mask.data = mask.data.astype("bool")
+    assert mask.data[5, 5] and mask.data.sum() == 1
+    (listed,) = ccdproc.ImageFileCollection(tmp_path).files_filtered(imagetyp="dark mask")
+    assert listed == "m.fits"
+
+
+# --- growing -----------------------------------------------------------------------
+
+
+@given(
+    hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=20)),
+    st.one_of(st.floats(0, 6), st.integers(0, 30), st.sampled_from([2**0.5, 5**0.5, 1.5])),
+)
+def test_a_mask_grows_by_a_disc(mask, radius):
+    reach = int(radius)
+    rows, columns = np.ogrid[-reach : reach + 1, -reach : reach + 1]
+    before = mask.copy()
+    expected = ndimage.binary_dilation(mask, rows**2 + columns**2 <= radius**2)
+    assert np.array_equal(grown(mask, radius), expected)
+    assert np.array_equal(mask, before)
