@@ -3,10 +3,14 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 
-.PHONY: demo test check bench bench-run figures docs lock clean
+.PHONY: demo report test check bench bench-run figures docs lock clean
 
 demo: .venv/workflow ## mask the built-in night
 	$(RUN) snakemake --cores all
+	$(RUN) snakemake --report results/report.html --quiet all
+
+report: .venv/workflow ## results/report.html, of what is there
+	$(RUN) snakemake --report results/report.html --quiet all
 
 test: .venv/test ## all tests
 	$(RUN) pytest

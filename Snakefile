@@ -6,10 +6,14 @@
 #   results/masked/{frame}                  the masked frame, with MASK and FLAGS
 #   results/statistics/{frame}.json         its pixels per reason
 #   results/summary.csv, .ecsv              a row per LIGHT frame
+#   results/pictures                        of frames, combined masks and the night, for the report
 #   results/logs, results/benchmarks        per rule and frame
 from snakemake.utils import min_version
 
 min_version("9.0")
+
+
+report: "docs/report/workflow.rst"
 
 
 configfile: f"{workflow.current_basedir.get_path_or_uri(secret_free=True)}/config.yaml"
@@ -25,6 +29,7 @@ include: "rules/demo.smk"
 include: "rules/masks.smk"
 include: "rules/light.smk"
 include: "rules/tables.smk"
+include: "rules/pictures.smk"
 
 
 rule all:
@@ -34,5 +39,6 @@ rule all:
         "results/summary.csv",
         "results/summary.ecsv",
         masked_frames(),
+        night_pictures(),
     message:
         "All frames are masked: results/masked, results/summary.csv"

@@ -6,6 +6,7 @@ the tests use too, in ../shared/data or the folder LIGHTMASK_DATA names.
 
 import contextlib
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -112,6 +113,7 @@ def made_masks(results: Path) -> None:
 if __name__ == "__main__":
     made_masks(CHECKOUT / "results")
     draw(CHECKOUT / "results/masked" / FRAME, CHECKOUT / "docs/masked_frame.png")
+    shutil.copy(CHECKOUT / f"results/pictures/frames/{FRAME}.png", CHECKOUT / "docs/quick_look.png")
     data = Path(os.environ.get("LIGHTMASK_DATA", CHECKOUT.parent / "shared/data")) / "arcsat-reduced"
     if data.is_dir():
         known_bad_pixels(data)

@@ -1,5 +1,6 @@
 # The configuration, the frames of the night, and what each rule takes from them.
 import hashlib
+import json
 import os
 import shlex
 import sys
@@ -13,13 +14,25 @@ sys.path.insert(0, str(CHECKOUT / "scripts"))
 if os.path.exists(sys.executable):  # not quoted yet
     sys.executable = shlex.quote(sys.executable)
 
-from lightmask import configuration, demo, frames, masks, names, static_masks, summary
+import progress
+from lightmask import (
+    configuration,
+    demo,
+    frames,
+    masks,
+    names,
+    night,
+    static_masks,
+    summary,
+)
 
 DEMO = "results/demo"
 
 # At the most, for frames of 64-bit pixels.
 BYTES_PER_PIXEL = {"lightmask": 48, "ccdproc": 96}
 COMBINING_BYTES = 1e9
+PROGRESS = []
+REPORTING = any(said.startswith("--report") for said in sys.argv)
 
 
 wildcard_constraints:
@@ -81,11 +94,21 @@ def frames_to_mask():
         )
     chosen = {frame.name: frame for frame in NIGHT if frame.to_mask}
     # A result cannot be a file and a folder: of such a pair the file's job reports both.
-    return {
+    chosen = {
         name: frame
         for name, frame in chosen.items()
         if not any(str(parent) in chosen for parent in Path(name).parents)
     }
+    if CONFIG["pictures"] and REPORTING:
+        # A report wants all that it is told of, and a frame that failed has no picture.
+        chosen = {
+            name: frame
+            for name, frame in chosen.items()
+            if here(f"results/pictures/frames/{name}.png").exists()
+        }
+        if not chosen:
+            stop("report: found no picture of any frame; mask the night first")
+    return chosen
 
 
 def say_what_is_left_out():
@@ -101,7 +124,9 @@ def say_what_is_left_out():
         for light in LIGHTS.values()
         for kind in {"flat", "dark"} - {kind for kind, _ in MATCHER.applying(light)}
     }
-    for frame in (frame for kind in sorted(lacking) for frame in MATCHER.unusable[kind]):
+    for frame in (
+        frame for kind in sorted(lacking) for frame in MATCHER.unusable[kind]
+    ):
         logger.warning(f"{frame.path}: {frame.problem}")
     for name in summary.orphans(here("results/masked"), LIGHTS):
         logger.warning(
@@ -121,6 +146,7 @@ CONFIG = checked_config()
 IS_DEMO = os.path.normpath(CONFIG["frames"]) == DEMO
 NIGHT = search_folder()
 LIGHTS = frames_to_mask()
+PLACES = {name: place for place, name in enumerate(LIGHTS)}
 MATCHER = masks.MaskMatcher(NIGHT, CONFIG)
 MASK_SETS = {
     masks.set_id(found): found for found in map(MATCHER.applying, LIGHTS.values())
@@ -132,7 +158,7 @@ MADE_MASKS = {
     if isinstance(mask, static_masks.MadeMask)
 }
 LIBRARY = digest_of_library()
-if workflow.is_main_process:
+if workflow.is_main_process and not REPORTING:
     say_what_is_left_out()
 
 
@@ -144,8 +170,8 @@ def file_of(frame):
         return f"{DEMO}/{frame.path}"  # made by a rule too
     folder = here(DEMO) if IS_DEMO else Path(CONFIG["frames"]).expanduser()
     path = folder / frame.path
-    if "{" in str(path):
-        # Snakemake takes {word} for a wildcard wherever it stands: go by a link.
+    if "{" in str(path) or "<" in str(path):
+        # Snakemake takes {word} for a wildcard and <word> for a variable wherever they stand: go by a link.
         link = here(f"results/links/{names.encode(frame.path)}")
         if not link.is_symlink() or link.readlink() != path.absolute():
             link.parent.mkdir(parents=True, exist_ok=True)
@@ -286,26 +312,124 @@ def night_table(wildcards):
     """List the rows of the table of all files."""
     rows = []
     for frame in NIGHT:
-        row = frames.table_row(frame, CONFIG) | {
-            "combined_mask": "",
-            "problem": frame.problem,
-        }
+        row = frames.table_row(frame, CONFIG) | {"problem": frame.problem}
         if frame.type == frames.LIGHT and not frame.problem:
             row["combined_mask"] = combined_mask_of(frame)
             row["problem"] = MATCHER.problem(frame)
-        rows.append(row)
+        rows.append({column: row.get(column, "") for column in summary.FRAME_COLUMNS})
     return rows
 
 
 def light_rows(wildcards):
     """List what the summary takes from the headers of the LIGHT frames."""
     return [
-        {
-            "path": row["path"],
-            "masked_frame": name,
-            "filter": row["filter"],
-            "exposure": row["exposure"],
-        }
+        {**frames.table_row(frame, CONFIG), "masked_frame": name}
         for name, frame in LIGHTS.items()
-        for row in [frames.table_row(frame, CONFIG)]
     ]
+
+
+def sealed(value):
+    """Write parameters as JSON without <: the report has them in its scripts."""
+    return json.dumps(value).replace("<", "\\u003c")
+
+
+def masking_parameters(wildcards):
+    """Give name, problem, configuration and caption of a LIGHT frame to its job."""
+    frame = light(wildcards)
+    row = frames.table_row(frame, CONFIG)
+    exposure = [f"{row['exposure']} s"] if row["exposure"] != "" else []
+    said = [row["filter"], *exposure, row["object"], row["date"], row["camera"]]
+    keys = ("cosmic_rays", "masked", "grow", "unit", "unit_names")
+    return sealed(
+        [
+            frame.path,
+            problem_of(wildcards),
+            {key: CONFIG[key] for key in keys},
+            "  ·  ".join(str(part) for part in said if part != ""),
+        ]
+    )
+
+
+def labels_of(first, number, **others):
+    """Label a result for the report, which does not escape labels.
+
+    Of a label with two values it makes a switch, and then fails to find results: invisible
+    letters make every value but the first label's another one.
+    """
+    mark = "".join("\u200b\u200c"[int(digit)] for digit in f"{number:b}")
+    texts = {
+        key: names.printable(str(value)).replace("<", "‹")
+        for key, value in others.items()
+    }
+    return first | {key: text + mark for key, text in texts.items()}
+
+
+def frame_labels(wildcards):
+    """Label the picture of a frame."""
+    row = frames.table_row(light(wildcards), CONFIG)
+    return labels_of(
+        {"frame": wildcards.frame},
+        PLACES[wildcards.frame],
+        filter=row["filter"],
+        exposure=row["exposure"],
+    )
+
+
+def mask_labels(wildcards):
+    """Label the picture of a combined mask."""
+    rows = [frames.table_row(frame, CONFIG) for frame in frames_of(wildcards)]
+    filters = sorted({str(row["filter"]) for row in rows} - {""})
+    return labels_of(
+        {"mask": wildcards.masks},
+        list(MASK_SETS).index(wildcards.masks),
+        kind=" and ".join(dict(MASK_SETS[wildcards.masks])),
+        filter=", ".join(filters),
+        frames=len(rows),
+    )
+
+
+def frames_of(wildcards):
+    """List the LIGHT frames that a combined mask applies to."""
+    wanted = MASK_SETS[wildcards.masks]
+    return [frame for frame in LIGHTS.values() if MATCHER.applying(frame) == wanted]
+
+
+def mask_caption(wildcards):
+    """Say what the frames have in common that a combined mask applies to."""
+    rows = [frames.table_row(frame, CONFIG) for frame in frames_of(wildcards)]
+    columns = ("filter", "camera", "binning")
+    said = [
+        ", ".join(sorted({str(row[key]) for row in rows} - {""})) for key in columns
+    ]
+    return sealed("  ·  ".join(filter(None, said)))
+
+
+def benchmarks(wildcards):
+    """List the files that say how long masking took."""
+    return sealed(
+        [str(here(f"results/benchmarks/mask_light/{name}.tsv")) for name in LIGHTS]
+    )
+
+
+def night_pictures():
+    """List the pictures of what frames share, if they are drawn."""
+    if not CONFIG["pictures"]:
+        return []
+    used = {combined_mask_of(f) for f in LIGHTS.values() if not MATCHER.problem(f)}
+    of_masks = [f"results/pictures/masks/{Path(m).stem}.png" for m in sorted(used) if m]
+    return ["results/pictures/night.png", "results/pictures/summary.html", *of_masks]
+
+
+def drawings():
+    """Declare what is drawn of a frame, if anything is."""
+    declared = {}
+    if CONFIG["pictures"]:
+        declared["picture"] = report(
+            "results/pictures/frames/{frame}.png",
+            caption="../docs/report/frame.rst",
+            category="Frames",
+            labels=frame_labels,
+        )
+    if CONFIG["regions"]:
+        declared["regions"] = "results/regions/{frame}.reg"
+    return declared

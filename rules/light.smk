@@ -1,6 +1,7 @@
 # One LIGHT frame at a time.
 #   in   the frame, the combined mask that applies to it
-#   out  results/masked/{frame}, results/statistics/{frame}.json
+#   out  results/masked/{frame}, results/statistics/{frame}.json,
+#        results/pictures/frames/{frame}.png, results/regions/{frame}.reg if asked for
 
 
 rule mask_light:
@@ -8,6 +9,7 @@ rule mask_light:
         frame=frame_file,
         masks=combined_mask,
     output:
+        **drawings(),
         frame="results/masked/{frame}",
         statistics="results/statistics/{frame}.json",
     log:
@@ -20,12 +22,7 @@ rule mask_light:
     resources:
         mem_mb=masking_memory,
     params:
-        name=path_of_frame,
-        problem=problem_of,
-        config={
-            key: CONFIG[key]
-            for key in ("cosmic_rays", "masked", "grow", "unit", "unit_names")
-        },
+        sealed=masking_parameters,
         library=LIBRARY,
     message:
         "Masking {wildcards.frame}"

@@ -1,11 +1,14 @@
 """Rule mask_light: turn one LIGHT frame into a masked frame."""
 
+import json
+
 from lightmask import FrameError
 from lightmask.logs import logged_to
 
 
-def main(frame, name, masks, output, statistics, problem, config, threads):
+def main(frame, masks, output, params, threads):
     """Mask a frame, unless the search of the folder found a problem with it."""
+    name, problem, config, caption = json.loads(params)
     if problem:
         raise FrameError(f"{name}: {problem}")
     import os
@@ -14,18 +17,25 @@ def main(frame, name, masks, output, statistics, problem, config, threads):
     os.environ["OMP_NUM_THREADS"] = str(threads)
     from lightmask.masking import mask_frame
 
-    mask_frame(frame, name, masks[0] if masks else None, output, statistics, config)
+    mask_frame(
+        frame,
+        name,
+        masks[0] if masks else None,
+        output.frame,
+        output.statistics,
+        config,
+        output.get("picture"),
+        output.get("regions"),
+        caption,
+    )
 
 
 if "snakemake" in globals():
     with logged_to(snakemake.log[0]):
         main(
             frame=snakemake.input.frame,
-            name=snakemake.params.name,
             masks=snakemake.input.masks,
-            output=snakemake.output.frame,
-            statistics=snakemake.output.statistics,
-            problem=snakemake.params.problem,
-            config=snakemake.params.config,
+            output=snakemake.output,
+            params=snakemake.params.sealed,
             threads=snakemake.threads,
         )

@@ -72,10 +72,10 @@ def seconds(command: list[str | Path]) -> float:
     return time.perf_counter() - start
 
 
-def workflow(night: Path, work: Path) -> list[str | Path]:
-    """Give the command that masks a night."""
+def workflow(night: Path, work: Path, pictures: bool = False) -> list[str | Path]:
+    """Give the command that masks a night, which is all that the loop does, or draws it as well."""
     snakemake = [sys.executable, "-m", "snakemake", "-s", CHECKOUT / "Snakefile", "--cores", str(CORES)]
-    return [*snakemake, "--directory", work, "--config", f"frames={night}"]
+    return [*snakemake, "--directory", work, "--config", f"frames={night}", f"pictures={pictures}"]
 
 
 def shares(results: Path, wall: float) -> dict[str, float]:
@@ -104,16 +104,18 @@ def compare(size: int, frames: int, folder: Path, rounds: int) -> None:
     make_night(night, size, frames)
     shutil.copytree(night, copy)
     loop = seconds([sys.executable, "-c", LOOP, copy])
-    runs = []
+    runs, drawn = [], []
     for number in range(rounds):
         work = folder / f"{size}-work-{number}"
         runs.append((seconds(workflow(night, work)), work / "results"))
+        drawn.append(seconds(workflow(night, folder / f"{size}-drawn-{number}", pictures=True)))
     ours, results = sorted(runs)[len(runs) // 2]
     summary = {
         "frames": f"{frames} of {size}x{size}",
         "loop": f"{loop:.1f} s, {frames / loop * 60:.1f} frames/min",
         "lightmask": f"{ours:.1f} s (of {', '.join(f'{t:.1f}' for t, _ in runs)}), {frames / ours * 60:.0f} frames/min",
         "ratio": f"{loop / ours:.1f}",
+        "with pictures": f"{sorted(drawn)[rounds // 2] / ours:.2f} times as long",
         "differing mask pixels": differing(copy, results),
         "shares": {stage: f"{share:.0%}" for stage, share in shares(results, ours).items()},
     }

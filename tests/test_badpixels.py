@@ -244,6 +244,19 @@ def test_sigma_of_blocks():
         np.testing.assert_array_equal(found, expected, str(seed))
 
 
+def test_percentiles_that_overflow():
+    """Percentiles whose interpolation overflows are not between pixels."""
+    wrapped = np.array([[-100, -100, -100], [-20, 110, 110]], np.int8)
+    infinite = np.float32([[-3e38] * 3, [-3e38, -3e38, -1e38], [3e38] * 3])
+    for residuals in (wrapped, infinite):
+        with np.errstate(all="ignore"):
+            low, high = np.percentile(residuals, 30.9), np.percentile(residuals, 69.1)
+            expected = (residuals < -4 * ((high - low) / 2.0)) | (residuals > 4 * ((high - low) / 2.0))
+            found = badpixels._deviant_in_blocks(residuals, residuals.shape, badpixels._Limits(-4, 4), False)
+        assert expected.any()
+        np.testing.assert_array_equal(found, expected)
+
+
 # --- known traps --------------------------------------------------------------------------
 
 
@@ -301,6 +314,17 @@ def test_not_finite(value, byblocks):
     assert mask[10, 10] or byblocks
 
 
+@pytest.mark.parametrize("size", [(7, 7), (4, 6), (2, 5), (8, 1), (1, 4), (3, 3)])
+def test_windows_with_nan(size):
+    """All windows that see a NaN, and no more, are left to SciPy."""
+    for seed in range(10):
+        rng = RNG(seed)
+        image = rng.normal(0, 1, (30, 40))
+        image[rng.integers(0, 30, 3), rng.integers(0, 40, 3)] = np.nan
+        expected = image - ndimage.median_filter(image, size)
+        np.testing.assert_array_equal(badpixels._median_subtracted(image, size), expected)
+
+
 @pytest.mark.parametrize("sizes", [(1, 1), (1, 2), (3, 1), (1, 3)])
 def test_nan_in_windows_of_few_pixels(sizes):
     """SciPy turns to running minima and maxima, in which NaN reaches far."""
@@ -342,19 +366,19 @@ def test_column_sums(hsigma, ncsig, scale):
     assert (with_columns & ~without).any() or scale < 1
 
 
-@pytest.mark.parametrize("ncsig", [1, 3])
-def test_order_of_column_sums(ncsig):
+@pytest.mark.parametrize(("ncsig", "at"), [(1, 4), (3, 4), (3, 5), (4, 8)])
+def test_order_of_column_sums(ncsig, at):
     """The last digit of a sum decides: the limit is `hsigma` itself where the sum exceeds the width."""
     masks = []
     for seed in range(10):
         column = RNG(seed).uniform(10, 20, 20).astype(np.float32)
         image = np.zeros((20, 9), np.float32)
-        image[:, 4] = column
+        image[:, at] = column
         one_by_one = np.add.accumulate(column)[-1]
         for total in (column.sum(), one_by_one):
             for limit in (total, np.nextafter(total, np.float32(0))):
                 sizes = {"nlmed": 1, "nlsig": 20, "ncsig": ncsig, "hsigma": float(limit), "lsigma": 1e5}
-                masks.append(assert_same(image, byblocks=True, findbadcolumns=True, ngood=0, **sizes)[:, 4].any())
+                masks.append(assert_same(image, byblocks=True, findbadcolumns=True, ngood=0, **sizes)[:, at].any())
     assert any(masks) and not all(masks)
 
 

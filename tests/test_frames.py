@@ -360,6 +360,9 @@ def test_table_row_shows_the_header(folder):
         "exposure": 30.5,
         "binning": "2x1",
         "camera": "cam",
+        "object": "",
+        "date": "",
+        "pixel_size": "",
     }
 
 

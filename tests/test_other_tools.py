@@ -37,6 +37,9 @@ def test_python_recipes_of_the_readme(demo_results):
     assert np.array_equal(scope["frame"].mask, (flags & ~np.uint8(Flag.SATURATED)) != 0)
     assert np.array_equal(scope["cosmic"], (flags & Flag.COSMIC) != 0)
     assert "aperture_photometry" in scope
+    x, y = np.rint(scope["objects"]["x"]).astype(int), np.rint(scope["objects"]["y"]).astype(int)
+    assert len(x) > 50
+    assert np.count_nonzero(scope["frame"].mask[y, x]) < 0.1 * len(x)
 
 
 def test_sextractor_recipe_of_the_readme(demo_results, tmp_path):

@@ -73,8 +73,11 @@ def test_a_row_holds_the_counts_of_a_masked_frame(tmp_path):
     assert row == {
         "path": "a.fits",
         "masked_frame": "a.fits",
+        "object": "",
         "filter": "r",
         "exposure": 30.5,
+        "date": "",
+        "pixel_size": "",
         "pixels": 5120,
         "masked": 7,
         "fraction": 7 / 5120,
@@ -85,6 +88,9 @@ def test_a_row_holds_the_counts_of_a_masked_frame(tmp_path):
         "inherited": 0,
         "notfinite": 0,
         "iterations": "3 1 0",
+        "events": "",
+        "on_sources": "",
+        "remark": "",
         "problem": "",
     }
 

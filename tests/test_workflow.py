@@ -52,10 +52,10 @@ def work(tmp_path):
 
 @pytest.fixture
 def start(night, work):
-    """Run the workflow on the night, with further arguments."""
+    """Run the workflow on the night, with further arguments; without pictures, unless they are asked for."""
 
-    def run(*arguments, **config):
-        pairs = [f"frames={night}", *(f"{key}={value}" for key, value in config.items())]
+    def run(*arguments, pictures=False, **config):
+        pairs = [f"frames={night}", f"pictures={pictures}", *(f"{key}={value}" for key, value in config.items())]
         return run_workflow(work, *arguments, "--config", *pairs)
 
     return run
@@ -156,7 +156,9 @@ def test_same_bytes_whatever_the_cores_order_and_place(night, tmp_path):
             {
                 path: digest
                 for path, digest in digests(work / "results").items()
-                if not path.startswith(("benchmarks", "headers.json", "logs"))  # these know the time
+                if not path.startswith(
+                    ("benchmarks", "headers.json", "logs", "pictures/night.png")
+                )  # these know the time
             }
         )
     assert found[0] == found[1]
@@ -170,6 +172,7 @@ NAMES = [
     "quo'te.FTS",
     'dq"uote.fits',
     "br{ac}e.fits",
+    "angle<b>.fits",
     "per%cent.fits",
     "dol$lar$(touch x).fits",
     "col:on=eq.fits",
@@ -388,6 +391,25 @@ def test_a_broken_flat_and_a_dark_without_exposure_are_told_once(unmasked, start
     assert run.returncode == 0, run.output
     assert "dark.fits: EXPTIME is 0.0, expected an exposure above 0 s" in run.output
     assert "EXPTIME is 0.0" in rows(work / "results/frames.csv")["dark.fits"]["problem"]
+
+
+def test_pictures_and_regions_are_made_when_asked_for(start, night, work):
+    assert start().returncode == 0
+    masked = digests(work / "results/masked")
+    assert not (work / "results/pictures").exists() and not (work / "results/regions").exists()
+    drawn = start(pictures=True, regions=True)
+    assert drawn.returncode == 0, drawn.output
+    assert of_kinds(drawn) == Counter([*MASKED, "Summarising the night", "Drawing the night", "Drawing mask"])
+    assert digests(work / "results/masked") == masked
+    pictures = work / "results/pictures"
+    assert sorted(path.name for path in (pictures / "frames").iterdir()) == ["a.fits.png", "b.fits.png"]
+    assert (pictures / "night.png").exists() and (pictures / "summary.html").exists()
+    assert "box(11,11,1,1,0)" in (work / "results/regions/a.fits.reg").read_text()
+    assert rows(work / "results/summary.csv")["a.fits"]["events"] == "1"
+    assert start(pictures=True, regions=True).jobs == []
+    write_light(night / "c.fits", seed=3)
+    added = start(pictures=True, regions=True)
+    assert of_kinds(added) == Counter(["Masking c.fits", *TABLES, "Drawing the night"])
 
 
 def test_flags_grow_by_reason(night, start, work):

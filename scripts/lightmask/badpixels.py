@@ -122,7 +122,7 @@ def ccdmask(
     the image or larger, SciPy 1.17 reads outside of its array.  Images with many NaN, and
     integers beyond 2**53, take as long as in the reference.
 
-    One thread, deterministic.  It holds one copy of the image, the mask, and a few MB.
+    One thread, deterministic.  It holds one copy of the image, the mask, and 10 to 40 MB.
 
     References
     ----------
@@ -189,6 +189,12 @@ def _deviant(residuals: Image, size: tuple[int, int], limits: _Limits) -> BoolAr
     area = size[0] * size[1]
     ranks = tuple(int(float(area) * percentile / 100) for percentile in (LOW, HIGH))
     percentiles = _RankFilter(residuals, size, ranks)
+    boxes = percentiles.peculiar_boxes()
+    settled = np.zeros(residuals.shape if boxes else (0, 0), np.bool_)
+    for box in boxes:
+        low, high = percentiles.by_scipy(box)
+        mask[box] = limits.exceeded(residuals[box], _sigma(low, high))
+        settled[box] = True
     # A lower bound of sigma leads to a lower bound of the limits unless these have the wrong
     # sign, or the difference of two percentiles may wrap around.
     bounded = limits.lower <= 0 <= limits.upper and not _may_wrap(residuals)
@@ -196,10 +202,12 @@ def _deviant(residuals: Image, size: tuple[int, int], limits: _Limits) -> BoolAr
         band = _surroundings(residuals, rows, slice(0, residuals.shape[1]), size)
         inner = residuals[rows]
         doubtful = _doubtful(inner, band, size, ranks, limits) if bounded else np.ones(inner.shape, np.bool_)
+        if boxes:
+            doubtful &= ~settled[rows]
         y, x = np.nonzero(doubtful)
         if y.size > CROWDED * inner.size and area <= LARGEST:
             low, high = percentiles(rows)
-            mask[rows] = limits.exceeded(inner, _sigma(low, high))
+            mask[rows] |= doubtful & limits.exceeded(inner, _sigma(low, high))
             continue
         windows = sliding_window_view(band, size)
         step = max(1, STACK // area)
@@ -209,9 +217,6 @@ def _deviant(residuals: Image, size: tuple[int, int], limits: _Limits) -> BoolAr
             ordered.sort(axis=1)
             low, high = ordered[:, ranks].T
             mask[rows][at] = limits.exceeded(inner[at], _sigma(low, high))
-    for box in percentiles.peculiar_boxes():
-        low, high = percentiles.by_scipy(box)
-        mask[box] = limits.exceeded(residuals[box], _sigma(low, high))
     return mask
 
 
@@ -328,10 +333,8 @@ def _deviant_columns(blocks: Image, deviant: BoolArray, limits: _Limits) -> Bool
     The square root of the width of the block less that sum serves as sigma.  Where
     it does not exist, the reference compares with what numpy.ma makes of masked factors.
     """
-    good = np.where(deviant, blocks.dtype.type(0), blocks)
-    # NumPy sums line by line, but a single column pairwise.
-    single = good.shape[2] == 1
-    sums = np.ascontiguousarray(good[..., 0]).sum(axis=1)[:, None] if single else good.sum(axis=1)
+    # As in a single block, NumPy sums line by line, but a column alone pairwise.
+    sums = np.where(deviant, blocks.dtype.type(0), blocks).sum(axis=1)
     sums[sums <= 0] = 0
     rest = np.asarray(blocks.shape[2]) - sums
     sigma = np.ma.MaskedArray(np.sqrt(np.maximum(rest, 0)), mask=rest < 0)
@@ -427,7 +430,8 @@ def _boxes(
     (height, width), top, left = flags.shape, top + int(y[0]), left + int(x[0])
     cost = (height + size[0] - 1) * (width + size[1] - 1)
     box = slice(top, top + height), slice(left, left + width)
-    if max(height, width) <= max(size):
+    # Nothing is gained by dividing what is small, or mostly needed.
+    if max(height, width) <= max(size) or cost <= min(CUTOUT, 2 * np.count_nonzero(flags)):
         return cost, [box]
     if height > width:
         middle = height // 2

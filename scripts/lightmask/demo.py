@@ -60,6 +60,7 @@ def headers() -> dict[str, Header]:
     for name, filter_ in LIGHTS.items():
         found[name] = _frame_header("LIGHT", filter_, EXPOSURE)
         found[name].set("OBJECT", "KELT-16 b")
+        found[name].set("DATE-OBS", f"2018-08-23T0{2 + len(found) // 3}:{len(found) % 3 * 17 + 4:02}:30", "UTC")
     for name, filter_ in FLATS.items():
         found[name] = _frame_header("FLAT", filter_, 5.0)
     for name, exposure in DARKS.items():
@@ -89,6 +90,8 @@ def _frame_header(type_: str, filter_: str | None, exposure: float) -> Header:
     header = _header(np.dtype("f4"), type_, filter_)
     header.set("EXPTIME", exposure, "[s]")
     header.set("BUNIT", "adu")
+    header.set("XPIXSZ", 9.0, "[um]")
+    header.set("YPIXSZ", 9.0, "[um]")
     header.set("GAIN", GAIN, "[e-/adu]")
     header.set("RDNOISE", READNOISE, "[e-]")
     return header

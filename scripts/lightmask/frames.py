@@ -307,8 +307,6 @@ def table_row(frame: Frame, config: dict[str, Any]) -> dict[str, Value]:
         "path": names.printable(frame.path),
         "type": frame.type,
         "shape": shape_text(frame.shape),
-        "filter": first(frame.cards, keywords["filter"]),
-        "exposure": first(frame.cards, keywords["exposure"]),
         "binning": "x".join(binning),
-        "camera": first(frame.cards, keywords["camera"]),
+        **{column: first(frame.cards, keys) for column, keys in keywords.items() if column != "binning"},
     }

@@ -13,6 +13,9 @@ FAILED = "FAILED: "
 """How the line begins that says why a job failed: the last line of its log."""
 
 
+CLEAR_LINE = "\r\x1b[K"
+"""What empties a terminal's last line, where the progress of a run may stand."""
+
 _terminal = 2
 """File descriptor of the terminal's stderr while both streams go to a log."""
 
@@ -23,7 +26,11 @@ def warn(text: str) -> None:
     print(line, end="")
     sys.stdout.flush()
     if _terminal != 2:
-        os.write(_terminal, line.encode(errors="backslashreplace"))
+        _tell(line.encode(errors="backslashreplace"))
+
+
+def _tell(line: bytes) -> None:
+    os.write(_terminal, CLEAR_LINE.encode() * os.isatty(_terminal) + line)
 
 
 @contextmanager
@@ -66,7 +73,7 @@ def logged_to(path: str | os.PathLike) -> Iterator[None]:
                 stream.flush()
             unfinished = os.path.getsize(path) and os.pread(log.fileno(), 1, os.path.getsize(path) - 1) != b"\n"
             os.write(log.fileno(), b"\n" * bool(unfinished) + line)
-            os.write(saved[1], line)
+            _tell(line)
             raise SystemExit(1) from None
         finally:
             _terminal = 2

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask import FrameError, __version__, cosmicrays, flags
+from lightmask.events import Events, write_regions
 from lightmask.files import whole_file
 from lightmask.fitsfile import Hdu, Value, image_hdu, shape_text, write
 from lightmask.flags import Flag
@@ -90,6 +91,9 @@ def mask_frame(
     output: str | os.PathLike,
     statistics_file: str | os.PathLike,
     config: dict[str, Any],
+    picture: str | os.PathLike | None = None,
+    regions: str | os.PathLike | None = None,
+    caption: str = "",
 ) -> None:
     """Write a LIGHT frame with MASK and FLAGS, and its statistics.
 
@@ -110,6 +114,13 @@ def mask_frame(
     config : dict
         ``cosmic_rays``, ``masked``, ``grow``, ``unit`` and ``unit_names`` of the
         configuration.
+    picture : path, optional
+        PNG file to write: the frame with its flags. The statistics then say too how many
+        cosmic-ray events there are, and which fraction of their pixels sits on sources.
+    regions : path, optional
+        DS9 region file of the cosmic-ray events to write.
+    caption : str, optional
+        What the picture says of the frame besides its name.
 
     Raises
     ------
@@ -133,6 +144,11 @@ def mask_frame(
     except (FrameError, ValueError) as error:  # the detector's own refusal of a parameter is a ValueError
         raise FrameError(f"{name}: {error}") from None
     counted = statistics(found, config["masked"], iterations)
+    if picture is not None or regions is not None:
+        with timed("events"):
+            events = Events(image.data, found)
+    if picture is not None:
+        counted |= {"events": len(events), "on_sources": events.on_sources()}
 
     with timed("writing"):
         hdus = _with_flags(hdus, found, config["masked"], name, keep=image.more_than_mask)
@@ -145,6 +161,13 @@ def mask_frame(
         with whole_file(statistics_file) as part:
             part.write_text(json.dumps({"path": name, **counted}, indent=1) + "\n", encoding="utf-8")
         write(hdus, output)
+    if regions is not None:
+        write_regions(events.strongest(), regions)
+    if picture is not None:
+        from lightmask.pictures import draw_frame
+
+        with timed("drawing"):
+            draw_frame(image.data, found, flags.masked(found, config["masked"]), events, picture, name, caption)
 
 
 def _read_combined(path: str | os.PathLike) -> tuple[NDArray[np.uint8], list[tuple[str, Value]]]:

@@ -11,20 +11,31 @@ from typing import Any
 from lightmask import flags
 from lightmask.files import whole_file
 from lightmask.logs import failure
+from lightmask.night import remarks
 
-FRAME_COLUMNS = ("path", "type", "shape", "filter", "exposure", "binning", "camera", "combined_mask", "problem")
+FRAME_COLUMNS = (
+    *("path", "type", "shape", "object", "filter", "exposure", "date", "binning", "camera"),
+    *("combined_mask", "problem"),
+)
 REASONS = tuple(name.lower() for name in flags.BITS)
 COUNTS = ("pixels", "masked", "fraction", *REASONS)
+UNITS = {"exposure": "s", "pixel_size": "um"}
 SUMMARY_COLUMNS = {
     "path": "LIGHT frame, in the frames folder",
     "masked_frame": "its result, in results/masked",
+    "object": "what it shows",
     "filter": "filter",
     "exposure": "exposure time",
+    "date": "time of the exposure",
+    "pixel_size": "side of a pixel in micrometres",
     "pixels": "pixels of the frame",
     "masked": "pixels that MASK masks",
     "fraction": "masked / pixels",
     **{flag.name.lower(): meaning for flag, meaning in flags.MEANING.items() if flag.name},
     "iterations": "cosmic pixels found in each iteration",
+    "events": "cosmic rays, that is, groups of cosmic pixels that touch",
+    "on_sources": "fraction of cosmic pixels whose event sits on a star or another source",
+    "remark": "what is odd, compared with the rest of the night",
     "problem": "why there is no result",
 }
 
@@ -57,8 +68,8 @@ def summary_rows(
     Parameters
     ----------
     lights : iterable of dict
-        Of each LIGHT frame ``path``, ``masked_frame``, ``filter``,
-        ``exposure`` and, if it was not masked, ``problem``.
+        Of each LIGHT frame ``path``, ``masked_frame``, the columns that come from its
+        header and, if it was not masked, ``problem``.
     statistics : iterable of path or None
         For each of them the file that `masking.mask_frame` wrote, if it did.
     """
@@ -69,7 +80,10 @@ def summary_rows(
             found = json.loads(Path(file).read_text(encoding="utf-8"))
             row |= {column: found[column] for column in COUNTS}
             row["iterations"] = " ".join(map(str, found["iterations"]))
+            row |= {column: found[column] for column in ("events", "on_sources") if column in found}
         rows.append(row)
+    for row, remark in zip(rows, remarks(rows), strict=True):
+        row["remark"] = remark
     return rows
 
 
@@ -125,14 +139,16 @@ def write_summary(rows: list[dict[str, Any]], csv_path: str | os.PathLike, ecsv_
     than `astropy.table` is imported.
     """
     table = csv_text(rows, SUMMARY_COLUMNS)
-    exposures_are_numbers = all(isinstance(row["exposure"], int | float) or row["exposure"] == "" for row in rows)
     header = ["%ECSV 1.0", "---", "delimiter: ','", "datatype:"]
     for name, meaning in SUMMARY_COLUMNS.items():
-        column = {"name": name, "datatype": "int64" if name in COUNTS else "string", "description": meaning}
-        if name == "fraction":
+        column = {"name": name, "datatype": "string", "description": meaning}
+        if name in ("fraction", "on_sources"):
             column["datatype"] = "float64"
-        elif name == "exposure" and exposures_are_numbers:  # a header may hold text there: show it
-            column |= {"datatype": "float64", "unit": "s"}
+        elif name in COUNTS or name == "events":
+            column["datatype"] = "int64"
+        elif name in UNITS and all(isinstance(row[name], int | float) or row[name] == "" for row in rows):
+            # A header may hold text there: show it.
+            column |= {"datatype": "float64", "unit": UNITS[name]}
         header.append(f"- {json.dumps(column)}")
     header.append("schema: astropy-2.0")
     write_text(table, csv_path)

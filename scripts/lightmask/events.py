@@ -1,0 +1,208 @@
+"""Cosmic-ray events: connected pixels that were flagged, how strong they are, and what they sit on."""
+
+import math
+import os
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightmask.files import whole_file
+from lightmask.flags import Flag
+
+CUTOUT = 24
+"""Side of the surroundings of an event in which its background is taken, in pixels."""
+BAND = 2**20
+"""Pixels that are searched at a time."""
+STRONGEST = 300
+"""Events of which is asked what they sit on, at the most."""
+NEAR = 2
+"""How far from its brightest pixel the source that an event sits on must show, in pixels."""
+ON_SOURCE = 3
+"""By how many sigma of the noise its surroundings must be brighter than the background."""
+
+
+class Event(NamedTuple):
+    """A cosmic ray: its brightest pixel and its box, counted from 0, its pixels, their sum above the sky."""
+
+    x: int
+    y: int
+    left: int
+    bottom: int
+    right: int
+    top: int
+    pixels: int
+    signal: float
+
+
+class Events:
+    """The cosmic-ray events of a frame.
+
+    Parameters
+    ----------
+    data : ndarray
+        The frame, 2-D; NaN has no signal.
+    flags : ndarray of uint8
+        Bits of `~lightmask.flags.Flag`, same shape. COSMIC pixels that touch at a side
+        or a corner are one event.
+    """
+
+    def __init__(self, data: NDArray[Any], flags: NDArray[np.uint8]):
+        self.data, self.flags = data, flags
+        self.sky = _median(data[tuple(slice(None, None, math.ceil(length / 512)) for length in data.shape)], 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):  # whatever a frame holds
+            self._runs = runs(data, flags, self.sky)
+        self._group = connected(self._runs.y, self._runs.x, self._runs.length)
+        self.pixels = np.bincount(self._group, self._runs.length).astype(int)
+        self.signal = np.bincount(self._group, self._runs.signal)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def strongest(self, most: int | None = None) -> list[Event]:
+        """List so many events, or all, by their sum above the sky of the whole frame."""
+        found = self._runs
+        chosen = np.argsort(-self.signal, kind="stable")[:most]
+        by_group = np.argsort(self._group, kind="stable")
+        ends = np.cumsum(np.bincount(self._group, minlength=len(self)))
+        events = []
+        for number in chosen:
+            own = by_group[ends[number - 1] if number else 0 : ends[number]]
+            run = own[np.argmax(found.highest[own])]
+            y, x = int(found.y[run]), int(found.x[run])
+            values = self.data[y, x : x + found.length[run]]
+            x += int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))
+            events.append(
+                Event(
+                    x,
+                    y,
+                    left=int(found.x[own].min()),
+                    bottom=int(found.y[own].min()),
+                    right=int((found.x[own] + found.length[own]).max()) - 1,
+                    top=int(found.y[own].max()),
+                    pixels=int(self.pixels[number]),
+                    signal=float(self.signal[number]),
+                )
+            )
+        return events
+
+    def background(self, event: Event) -> float:
+        """Give the median of the pixels around an event that have no flag."""
+        cutout = around(event, self.data.shape)
+        return _median(self.data[cutout][self.flags[cutout] == 0], self.sky)
+
+    def on_sources(self) -> float:
+        """Give the fraction of cosmic-ray pixels whose event sits on a source.
+
+        That is where the pixels around its brightest one that are not flagged
+        themselves are brighter than the background: so are the wings of a star,
+        but not the neighbours of a particle's track. Of a crowd of events the
+        strongest are asked.
+        """
+        events = self.strongest(STRONGEST)
+        with np.errstate(over="ignore", invalid="ignore"):
+            on = sum(event.pixels for event in events if self._sits_on_source(event))
+        return on / sum(event.pixels for event in events) if events else 0.0
+
+    def _sits_on_source(self, event: Event) -> bool:
+        cutout = around(event, self.data.shape)
+        free = (self.flags[cutout] == 0) & np.isfinite(self.data[cutout])
+        background = self.data[cutout][free].astype(np.float64)
+        near = tuple(slice(max(at - NEAR, 0), at + NEAR + 1) for at in (event.y, event.x))
+        values = self.data[near][(self.flags[near] == 0) & np.isfinite(self.data[near])]
+        if not values.size:
+            return False
+        middle = np.median(background)
+        noise = 1.4826 * np.median(np.abs(background - middle))
+        return bool(np.median(values) > middle + ON_SOURCE * noise)
+
+
+class Runs(NamedTuple):
+    """Runs of cosmic-ray pixels within a row: where they begin, how long they are, sum and maximum above the sky."""
+
+    y: NDArray[np.intp]
+    x: NDArray[np.intp]
+    length: NDArray[np.intp]
+    signal: NDArray[np.float64]
+    highest: NDArray[np.float64]
+
+
+def runs(data: NDArray[Any], flags: NDArray[np.uint8], sky: float) -> Runs:
+    """Find the runs of cosmic-ray pixels, in bands of rows, so that little memory is needed."""
+    rows, columns = data.shape
+    height = math.ceil(BAND / columns)
+    # One column more, without flags, ends the last run of a row.
+    hit = np.zeros((height, columns + 1), bool)
+    found = []
+    for top in range(0, rows, height):
+        band = slice(top, min(top + height, rows))
+        hit[:, :-1] = False
+        np.not_equal(flags[band] & np.uint8(Flag.COSMIC), 0, out=hit[: band.stop - top, :-1])
+        edges = np.flatnonzero(np.diff(hit.ravel(), prepend=False))
+        if edges.size:
+            begin, end = edges[::2], edges[1::2]
+            above = data[band][hit[: band.stop - top, :-1]].astype(np.float64) - sky
+            above[~np.isfinite(above)] = 0  # NaN has no signal
+            first = np.cumsum(end - begin) - (end - begin)
+            y, x = np.divmod(begin, columns + 1)
+            found.append((y + top, x, end - begin, np.add.reduceat(above, first), np.maximum.reduceat(above, first)))
+    return Runs(*map(np.concatenate, zip(*found, strict=True))) if found else Runs(*np.zeros((5, 0), int))
+
+
+def connected(y: NDArray[np.intp], x: NDArray[np.intp], length: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Find the groups of runs that touch, at a side or a corner.
+
+    All runs that touch get the lowest number among them, again and again until nothing
+    changes: hundreds of thousands of groups take no longer than a few.
+
+    Parameters
+    ----------
+    y, x, length : ndarray of int
+        Runs, from row to row and from left to right: where they begin, how long they are.
+
+    Returns
+    -------
+    ndarray of int
+        For each run the number of its group, from 0.
+    """
+    if not y.size:
+        return np.zeros(0, np.intp)
+    stride = int((x + length).max()) + 1  # the one more keeps the end of a row from the beginning of the next
+    first = y * stride + x
+    last = first + length - 1
+    low = np.searchsorted(last, first + stride - 1)
+    links = np.searchsorted(first, last + stride + 1, side="right") - low
+    one = np.arange(first.size).repeat(links)
+    other = np.arange(one.size) + (low - np.cumsum(links) + links).repeat(links)
+    group = np.arange(first.size)
+    while (unlike := group[one] != group[other]).any():
+        one, other = one[unlike], other[unlike]
+        np.minimum.at(group, np.maximum(group[one], group[other]), np.minimum(group[one], group[other]))
+        while (group != group[group]).any():
+            group = group[group]
+    return np.unique(group, return_inverse=True)[1]
+
+
+def _median(values: NDArray[Any], otherwise: float) -> float:
+    values = values[np.isfinite(values)].astype(np.float64)
+    return float(np.median(values)) if values.size else otherwise
+
+
+def around(event: Event, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Cut out the surroundings of a cosmic ray, within the frame."""
+    starts = [
+        max(0, min(at - CUTOUT // 2, length - CUTOUT)) for at, length in zip((event.y, event.x), shape, strict=True)
+    ]
+    return slice(starts[0], starts[0] + CUTOUT), slice(starts[1], starts[1] + CUTOUT)
+
+
+def write_regions(events: Iterable[Event], path: str | os.PathLike) -> None:
+    """Write a region file for DS9: a box around each event, in image coordinates."""
+    lines = ["# Region file format: DS9 version 4.1", "global color=red", "image"]
+    for event in events:
+        x, y = (event.left + event.right) / 2 + 1, (event.bottom + event.top) / 2 + 1
+        width, height = event.right - event.left + 1, event.top - event.bottom + 1
+        lines.append(f"box({x:g},{y:g},{width},{height},0) # tag={{cosmic}}")
+    with whole_file(path) as part:
+        part.write_text("\n".join(lines) + "\n", encoding="ascii")

@@ -1,0 +1,314 @@
+"""The night at a glance: how often cosmic rays hit, which frames are odd and why, as a picture and a table."""
+
+import csv
+import html
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from lightmask.files import whole_file
+from lightmask.flags import BITS, Flag
+
+Row = Mapping[str, Any]
+
+LEAST_FRAMES = 4
+"""With fewer frames there is no telling which one is odd."""
+CERTAIN, MUCH = 5, 1.5
+"""A frame is odd if it is so many sigma of a Poisson count away, and by this factor."""
+ON_SOURCES, LEAST_EVENTS = 0.3, 10
+MANY_SATURATED = 1e-3
+"""Fraction of a frame's pixels."""
+MOST_REMARKS, MOST_SETTINGS = 12, 10
+"""What is listed in the picture; the table has all."""
+
+
+def number(value: Any) -> float:
+    """Read a number from a table; NaN where there is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def exposure_area(row: Row) -> float:
+    """Give what a frame's cosmic rays are in proportion to: seconds times cm², or times Mpix.
+
+    The former where the pixel size is known. NaN without an exposure time.
+    """
+    side = number(row["pixel_size"])
+    per_pixel = (side * 1e-4) ** 2 if side > 0 else 1e-6
+    found = number(row["exposure"]) * number(row["pixels"]) * per_pixel
+    return found if found > 0 else math.nan
+
+
+def rate_unit(rows: Iterable[Row]) -> str:
+    """Give the unit of the rates of a night: of area if the pixel size of every frame is known."""
+    return "s⁻¹ cm⁻²" if all(number(row["pixel_size"]) > 0 for row in rows) else "s⁻¹ Mpix⁻¹"
+
+
+def remarks(rows: Sequence[Row]) -> list[str]:
+    """Say what is odd about each frame, compared with the rest of the night.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        ``exposure``, ``pixel_size``, ``pixels``, ``cosmic``, ``saturated``, ``events`` and
+        ``on_sources`` of each frame; blank where unknown.
+
+    Returns
+    -------
+    list of str
+        Empty for a frame that is like the others.
+    """
+    if rate_unit(rows) != "s⁻¹ cm⁻²":
+        rows = [{**row, "pixel_size": ""} for row in rows]
+    rates = [number(row["cosmic"]) / exposure_area(row) for row in rows]
+    known = [rate for rate in rates if math.isfinite(rate)]
+    usual = median(known) if len(known) >= LEAST_FRAMES else math.nan
+    saturated = [number(row["saturated"]) / number(row["pixels"]) for row in rows if number(row["pixels"]) > 0]
+    usually_saturated = median(saturated) if len(saturated) >= LEAST_FRAMES else math.nan
+    found = []
+    for row, rate in zip(rows, rates, strict=True):
+        said = []
+        expected = usual * exposure_area(row)
+        # Pixels of one event come together: the noise is that of events.
+        per_event = number(row["cosmic"]) / number(row["events"]) if number(row["events"]) > 0 else 1.0
+        away = CERTAIN * math.sqrt(max(expected, 0.0) * per_event) if math.isfinite(expected) else math.nan
+        if rate > MUCH * usual and number(row["cosmic"]) > expected + away:
+            said.append(f"{rate / usual:.1f} times the usual cosmic-ray pixels for its exposure")
+        if rate < usual / MUCH and number(row["cosmic"]) < expected - away:
+            said.append(f"only {rate / usual:.2f} of the usual cosmic-ray pixels for its exposure")
+        if number(row["events"]) >= LEAST_EVENTS and number(row["on_sources"]) > ON_SOURCES:
+            said.append(
+                f"{number(row['on_sources']):.0%} of its cosmic-ray pixels sit on sources: "
+                "are stars taken for cosmic rays? (raise objlim or sigclip)"
+            )
+        share = number(row["saturated"]) / (number(row["pixels"]) or math.nan)
+        if share > MANY_SATURATED and share > CERTAIN * usually_saturated:
+            said.append(f"{share:.2%} of its pixels are saturated, usually {usually_saturated:.2%}")
+        found.append("; ".join(said))
+    return found
+
+
+def read_summary(path: str | os.PathLike) -> list[dict[str, str]]:
+    """Read the summary of a night."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.PathLike) -> None:
+    """Draw what became of the frames of a night, over time.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Of the summary.
+    seconds : sequence of float
+        How long masking each frame took; NaN if not known.
+    picture : path
+        PNG file.
+    """
+    # pyplot, and thereby a second of imports, is not needed.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.figure import Figure
+
+    from lightmask.pictures import COLOURS
+
+    unit = rate_unit(rows)
+    if "cm" not in unit:
+        rows = [{**row, "pixel_size": ""} for row in rows]
+    times = _times(rows)
+    listed = [row for row in rows if row["remark"]][:MOST_REMARKS]
+    figure = Figure(figsize=(11, 10.4 + 0.22 * len(listed)), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    pixels, events, masked, duration = figure.subplots(4, 1, sharex=True)
+    settings = sorted({_setting(row) for row in rows})
+    palette = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+    for place, setting in enumerate(settings):
+        own = [n for n, row in enumerate(rows) if _setting(row) == setting]
+        style = {
+            "color": palette[place % len(palette)],
+            "marker": "osD^vP*"[place // len(palette) % 7],
+            "linestyle": "none",
+            "markersize": 6,
+        }
+        x = [times[n] for n in own]
+        label = plain(shortened(setting, 24)) if place < MOST_SETTINGS else None
+        pixels.plot(x, [number(rows[n]["cosmic"]) / exposure_area(rows[n]) for n in own], label=label, **style)
+        events.plot(x, [number(rows[n]["events"]) / exposure_area(rows[n]) for n in own], **style)
+        duration.plot(x, [seconds[n] for n in own], **style)
+    for name, bit in BITS.items():
+        share = [number(row[name.lower()]) / (number(row["pixels"]) or math.nan) for row in rows]
+        if any(part > 0 for part in share):
+            colour = tuple(part / 255 for part in COLOURS[Flag(bit)])
+            masked.plot(times, [part or math.nan for part in share], ".", color=colour, label=name, markersize=9)
+    for mark, row in enumerate(listed, 1):
+        n = rows.index(row)
+        y = number(row["cosmic"]) / exposure_area(row)
+        if math.isfinite(y):
+            pixels.plot(times[n], y, "o", markersize=15, markerfacecolor="none", markeredgecolor="black")
+            pixels.annotate(str(mark), (times[n], y), xytext=(10, 6), textcoords="offset points")
+    for axis, title in (
+        (pixels, f"cosmic-ray pixels\n[{unit}]"),
+        (events, f"cosmic-ray events\n[{unit}]"),
+        (masked, "fraction of pixels\nper reason"),
+        (duration, "time of the job\n[s]"),
+    ):
+        axis.set_ylabel(title)
+        axis.grid(color="0.9")
+        axis.spines[["top", "right"]].set_visible(False)
+    for axis in (pixels, events, duration):
+        axis.margins(y=0.15)
+        axis.set_ylim(bottom=0)
+    masked.set_yscale("log")
+    for axis in (pixels, masked):
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    if times and not isinstance(times[0], int):
+        locator = AutoDateLocator()
+        duration.xaxis.set_major_locator(locator)
+        duration.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        duration.set_xlabel("time of exposure (UTC)")
+    else:
+        duration.set_xlabel("frame, in order of names")
+    done = sum(bool(row["pixels"]) for row in rows)
+    title = f"{len(rows)} LIGHT frames" + (f", {len(rows) - done} of them without a result" if done < len(rows) else "")
+    figure.suptitle(title, x=0.02, ha="left", fontsize=15)
+    if listed:
+        lines = [f"{mark}  {shortened(row['path'], 60)}: {row['remark']}" for mark, row in enumerate(listed, 1)]
+        more = sum(bool(row["remark"]) for row in rows) - len(listed)
+        lines += [f"and {more} more in the summary"] * bool(more)
+        figure.supxlabel("\n".join(map(plain, lines)), x=0.02, ha="left", fontsize=9)
+    with whole_file(picture) as part:
+        figure.savefig(part, format="png", metadata={"Software": None})
+
+
+def _setting(row: Row) -> str:
+    exposure = number(row["exposure"])
+    return "  ".join(filter(None, [str(row["filter"]), f"{exposure:g} s" if exposure > 0 else ""])) or "all"
+
+
+def _times(rows: Sequence[Row]) -> list[Any]:
+    """Give the times of the exposures or, if one has none that can be read, the places in the table."""
+    try:
+        return [datetime.fromisoformat(str(row["date"]).strip()).replace(tzinfo=None) for row in rows]
+    except ValueError:
+        return list(range(1, len(rows) + 1))
+
+
+def shortened(text: str, most: int) -> str:
+    """Leave out the middle of a text that is too long."""
+    return text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-(most // 2) :]}"
+
+
+def plain(text: str) -> str:
+    """Keep matplotlib from reading a text as a formula."""
+    return text.replace("$", r"\$")
+
+
+COLUMNS = {
+    "path": "frame",
+    "object": "object",
+    "filter": "filter",
+    "exposure": "exposure [s]",
+    "date": "date",
+    "masked": "masked",
+    "fraction": "fraction",
+    **{name.lower(): name for name in BITS},
+    "events": "events",
+    "on_sources": "on sources",
+    "remark": "remark",
+    "problem": "problem",
+}
+"""Columns of the page, and what stands above them."""
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Summary of the night</title>
+<style>
+body { font: 14px/1.4 system-ui, sans-serif; margin: 1.5rem; color: #222; background: #fff; }
+table { border-collapse: collapse; }
+th, td { padding: .25rem .6rem; text-align: left; white-space: nowrap; border-bottom: 1px solid #ddd; }
+th { position: sticky; top: 0; background: #fff; border-bottom: 2px solid #888; }
+th button { all: unset; cursor: pointer; font-weight: 600; }
+th button:focus-visible { outline: 2px solid #0072b2; }
+th[aria-sort=ascending] button::after { content: " \\25b2"; }
+th[aria-sort=descending] button::after { content: " \\25bc"; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.text { white-space: normal; min-width: 14rem; }
+</style>
+</head>
+<body>
+<table>
+<thead><tr>%(head)s</tr></thead>
+<tbody>
+%(body)s
+</tbody>
+</table>
+<script>
+// A click on the name of a column sorts by it, another one the other way round; what is empty stays last.
+for (const button of document.querySelectorAll("th button")) {
+  button.addEventListener("click", () => {
+    const head = button.parentElement;
+    const down = head.getAttribute("aria-sort") === "ascending";
+    for (const other of head.parentElement.children) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    const body = document.querySelector("tbody");
+    const key = row => row.cells[head.cellIndex].textContent;
+    const rows = [...body.rows];
+    const numbers = rows.every(row => key(row) === "" || !isNaN(key(row)));
+    rows.sort((a, b) => {
+      if (key(a) === "" || key(b) === "") return (key(a) === "") - (key(b) === "");
+      const order = numbers ? key(a) - key(b) : key(a).localeCompare(key(b), undefined, {numeric: true});
+      return down ? -order : order;
+    });
+    body.append(...rows);
+  });
+}
+</script>
+</body>
+</html>
+"""
+
+
+def write_page(rows: Sequence[Row], path: str | os.PathLike) -> None:
+    """Write the summary as a page whose table can be sorted; whatever headers say stands there as text."""
+    used = {key: name for key, name in COLUMNS.items() if any(row.get(key) for row in rows)}
+    head = "".join(
+        f"<th{' class=number' * all(_is_number(row.get(key)) for row in rows)}><button>{html.escape(name)}</button></th>"
+        for key, name in used.items()
+    )
+    body = "\n".join(f"<tr>{''.join(_cell(row.get(key, '')) for key in used)}</tr>" for row in rows)
+    with whole_file(path) as part:
+        part.write_text(PAGE % {"head": head, "body": body}, encoding="utf-8")
+
+
+def _is_number(value: Any) -> bool:
+    return value in ("", None) or math.isfinite(number(value))
+
+
+def _cell(value: Any) -> str:
+    text = str(value)
+    if math.isfinite(number(text)):
+        return f'<td class="number">{float(text):.6g}</td>' if "." in text else f'<td class="number">{text}</td>'
+    opening = '<td class="text">' if len(text) > 40 else "<td>"
+    return f"{opening}{html.escape(text)}</td>"
+
+
+def seconds_of(benchmarks: Iterable[str | os.PathLike]) -> list[float]:
+    """Read how long jobs took from their benchmark files; NaN where there is none."""
+    found = []
+    for path in benchmarks:
+        try:
+            header, values = Path(path).read_text(encoding="utf-8").splitlines()[:2]
+            found.append(number(dict(zip(header.split("\t"), values.split("\t"), strict=False)).get("s")))
+        except (FileNotFoundError, ValueError):
+            found.append(math.nan)
+    return found

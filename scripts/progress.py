@@ -1,0 +1,158 @@
+"""Progress of a run on the terminal: frames done, rate, time left, failures, and a table at the end."""
+
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TextIO
+
+from lightmask.flags import BITS
+from lightmask.logs import CLEAR_LINE, failure
+from lightmask.night import number
+
+RULE = "mask_light"
+EVERY = 30.0
+"""Seconds between two lines where there is no terminal, whose last line could be written anew."""
+
+
+class Progress(logging.Handler):
+    """Count the frames of a run as the workflow engine tells of its jobs.
+
+    Parameters
+    ----------
+    total : int
+        Frames to mask.
+    remote : bool
+        Whether jobs run elsewhere, so that their causes of failure do not come to this terminal.
+    stream : file
+        Where to write. On a terminal, one line is kept up to date, and the engine's own
+        reports on jobs go to its log file only; elsewhere a line is added from time to time.
+    clock : callable
+        Seconds that pass.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        remote: bool = False,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        super().__init__()
+        self.total, self.remote, self.clock = total, remote, clock
+        self.stream = stream or sys.stderr
+        self.live = self.stream.isatty()
+        self.started = self.told = clock()
+        self.first: float | None = None  # when the first frame was begun: the rate knows nothing of masks
+        self.done = self.failed = 0
+        self._frames: set[int] = set()
+        self._shown = ""
+
+    def attach(self, logger: logging.Logger) -> None:
+        """Listen to the engine, whose own handler keeps silent about jobs on a terminal."""
+        for handler in logger.handlers:
+            if self.live and getattr(handler, "stream", None) is self.stream:
+                handler.addFilter(self._let_through)
+        logger.addHandler(self)
+
+    def detach(self, logger: logging.Logger) -> None:
+        """Leave the terminal to others."""
+        logger.removeHandler(self)
+        for handler in logger.handlers:
+            handler.removeFilter(self._let_through)
+        self._clear()
+
+    def _let_through(self, record: logging.LogRecord) -> bool:
+        about_job = _event(record) in ("job_error", "group_error") or "CalledProcessError" in record.getMessage()
+        if record.levelno <= logging.INFO or about_job:  # the job told the cause itself, in one line
+            return False
+        self._clear()
+        return True
+
+    def _clear(self) -> None:
+        if self.live:
+            self._shown = ""
+            self.stream.write(CLEAR_LINE)
+            self.stream.flush()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take note of a job."""
+        event = _event(record)
+        if event == "job_info" and record.__dict__.get("rule_name") == RULE:
+            self._frames.add(record.__dict__["jobid"])
+            self.first = self.clock() if self.first is None else self.first
+        elif event == "job_finished":
+            self.done += record.__dict__["job_id"] in self._frames
+        elif event == "job_error":
+            self.failed += record.__dict__.get("rule_name") == RULE
+            if self.remote:
+                for cause in filter(None, map(failure, record.__dict__.get("log") or ())):
+                    self._clear()
+                    self.stream.write(f"{cause}\n")
+        if self.live:
+            line = self.line()[: shutil.get_terminal_size().columns - 1]
+            if line != self._shown:
+                self.stream.write(CLEAR_LINE + line)
+                self.stream.flush()
+            self._shown = line
+        elif event in ("job_finished", "job_error") and self.clock() - self.told >= EVERY:
+            self.told = self.clock()
+            self.stream.write(f"{self.line()}\n")
+            self.stream.flush()
+
+    def line(self) -> str:
+        """Say how far the run is: ``12 of 200 frames, 3.1 a second, 1 min left, 1 failed``."""
+        told = self.done + self.failed
+        parts = [f"{told} of {self.total} frames"]
+        elapsed = 0.0 if self.first is None else self.clock() - self.first
+        if told == self.total:
+            parts.append("finishing")
+        elif told and elapsed > 0:
+            rate = told / elapsed
+            parts.append(f"{rate:.1f} a second" if rate >= 1 else f"{rate * 60:.1f} a minute")
+            parts.append(f"{duration((self.total - told) / rate)} left")
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        return ", ".join(parts)
+
+
+def _event(record: logging.LogRecord) -> str:
+    return str(record.__dict__.get("event") or "")
+
+
+def duration(seconds: float) -> str:
+    """Give a time span in one unit or two: ``40 s``, ``3 min``, ``2 h 5 min``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def table(rows: Iterable[Mapping[str, Any]], seconds: float, where: Mapping[str, str]) -> str:
+    """Give the end of a run in a few lines.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Of the summary.
+    seconds : float
+        How long the run took.
+    where : dict
+        What the results are, and where.
+    """
+    rows = list(rows)
+    masked = [row for row in rows if row["pixels"]]
+    pixels = sum(number(row["pixels"]) for row in masked)
+    lines = [("LIGHT frames", f"{len(masked)} masked", f"{len(rows) - len(masked)} failed")]
+    for reason in ("masked", *(name.lower() for name in BITS)):
+        count = sum(number(row[reason]) for row in masked)
+        if count or reason == "masked":
+            name = "masked pixels" if reason == "masked" else f"  {reason}"
+            lines.append((name, f"{count:,.0f}", f"{count / pixels:.3%}" if pixels else ""))
+    odd = sum(bool(row["remark"]) for row in rows)
+    if odd:
+        lines.append(("odd frames", str(odd), "see remark in the summary"))
+    lines.append(("time", duration(seconds), ""))
+    lines += [(what, path, "") for what, path in where.items()]
+    return "\n".join(f"{name:<16}{value:<16}{more}".rstrip() for name, value, more in lines)
