@@ -39,6 +39,6 @@ rule all:
         "results/summary.csv",
         "results/summary.ecsv",
         masked_frames(),
-        night_pictures(),
+        drawn(),
     message:
         "All frames are masked: results/masked, results/summary.csv"

@@ -337,7 +337,8 @@ def masking_parameters(wildcards):
     """Give name, problem, configuration and caption of a LIGHT frame to its job."""
     frame = light(wildcards)
     row = frames.table_row(frame, CONFIG)
-    exposure = [f"{row['exposure']} s"] if row["exposure"] != "" else []
+    seconds = night.number(row["exposure"])
+    exposure = [f"{seconds:.4g} s"] if seconds > 0 else []
     said = [row["filter"], *exposure, row["object"], row["date"], row["camera"]]
     keys = ("cosmic_rays", "masked", "grow", "unit", "unit_names")
     return sealed(
@@ -411,13 +412,20 @@ def benchmarks(wildcards):
     )
 
 
-def night_pictures():
-    """List the pictures of what frames share, if they are drawn."""
+def drawn():
+    """List pictures and region files, as far as they are asked for."""
+    regions = [f"results/regions/{name}.reg" for name in LIGHTS]
     if not CONFIG["pictures"]:
-        return []
+        return regions if CONFIG["regions"] else []
     used = {combined_mask_of(f) for f in LIGHTS.values() if not MATCHER.problem(f)}
     of_masks = [f"results/pictures/masks/{Path(m).stem}.png" for m in sorted(used) if m]
-    return ["results/pictures/night.png", "results/pictures/summary.html", *of_masks]
+    return [
+        "results/pictures/night.png",
+        "results/pictures/summary.html",
+        *of_masks,
+        *(f"results/pictures/frames/{name}.png" for name in LIGHTS),
+        *(regions if CONFIG["regions"] else []),
+    ]
 
 
 def drawings():

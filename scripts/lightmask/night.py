@@ -127,21 +127,7 @@ def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.
     figure = Figure(figsize=(11, 10.4 + 0.22 * len(listed)), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     pixels, events, masked, duration = figure.subplots(4, 1, sharex=True)
-    settings = sorted({_setting(row) for row in rows})
-    palette = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
-    for place, setting in enumerate(settings):
-        own = [n for n, row in enumerate(rows) if _setting(row) == setting]
-        style = {
-            "color": palette[place % len(palette)],
-            "marker": "osD^vP*"[place // len(palette) % 7],
-            "linestyle": "none",
-            "markersize": 6,
-        }
-        x = [times[n] for n in own]
-        label = plain(shortened(setting, 24)) if place < MOST_SETTINGS else None
-        pixels.plot(x, [number(rows[n]["cosmic"]) / exposure_area(rows[n]) for n in own], label=label, **style)
-        events.plot(x, [number(rows[n]["events"]) / exposure_area(rows[n]) for n in own], **style)
-        duration.plot(x, [seconds[n] for n in own], **style)
+    _draw_settings(rows, times, seconds, (pixels, events, duration))
     for name, bit in BITS.items():
         share = [number(row[name.lower()]) / (number(row["pixels"]) or math.nan) for row in rows]
         if any(part > 0 for part in share):
@@ -153,22 +139,7 @@ def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.
         if math.isfinite(y):
             pixels.plot(times[n], y, "o", markersize=15, markerfacecolor="none", markeredgecolor="black")
             pixels.annotate(str(mark), (times[n], y), xytext=(10, 6), textcoords="offset points")
-    for axis, title in (
-        (pixels, f"cosmic-ray pixels\n[{unit}]"),
-        (events, f"cosmic-ray events\n[{unit}]"),
-        (masked, "fraction of pixels\nper reason"),
-        (duration, "time of the job\n[s]"),
-    ):
-        axis.set_ylabel(title)
-        axis.grid(color="0.9")
-        axis.spines[["top", "right"]].set_visible(False)
-    for axis in (pixels, events, duration):
-        axis.margins(y=0.15)
-        axis.set_ylim(bottom=0)
-    masked.set_yscale("log")
-    for axis in (pixels, masked):
-        if axis.get_legend_handles_labels()[0]:
-            axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    _style((pixels, events, masked, duration), unit)
     if times and not isinstance(times[0], int):
         locator = AutoDateLocator()
         duration.xaxis.set_major_locator(locator)
@@ -188,9 +159,53 @@ def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.
         figure.savefig(part, format="png", metadata={"Software": None})
 
 
+def _draw_settings(rows: Sequence[Row], times: Sequence[Any], seconds: Sequence[float], axes: Sequence[Any]) -> None:
+    """Draw rates and seconds, in a colour and with a mark per filter and exposure."""
+    pixels, events, duration = axes
+    settings = sorted({_setting(row) for row in rows})
+    palette = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+    for place, setting in enumerate(settings):
+        own = [n for n, row in enumerate(rows) if _setting(row) == setting]
+        style = {
+            "color": palette[place % len(palette)],
+            "marker": "osD^vP*"[place // len(palette) % 7],
+            "linestyle": "none",
+            "markersize": 6,
+        }
+        x = [times[n] for n in own]
+        label = plain(shortened(setting, 24)) if place < MOST_SETTINGS else None
+        pixels.plot(x, [number(rows[n]["cosmic"]) / exposure_area(rows[n]) for n in own], label=label, **style)
+        events.plot(x, [number(rows[n]["events"]) / exposure_area(rows[n]) for n in own], **style)
+        duration.plot(x, [seconds[n] for n in own], **style)
+
+
+def _style(axes: Sequence[Any], unit: str) -> None:
+    """Say what the axes show, and leave out what says nothing."""
+    pixels, events, masked, duration = axes
+    for axis, title in (
+        (pixels, f"cosmic-ray pixels\n[{unit}]"),
+        (events, f"cosmic-ray events\n[{unit}]"),
+        (masked, "fraction of pixels\nper reason"),
+        (duration, "time of the job\n[s]"),
+    ):
+        axis.set_ylabel(title)
+        axis.grid(color="0.9")
+        axis.spines[["top", "right"]].set_visible(False)
+    for axis in (pixels, events, duration):
+        axis.margins(y=0.15)
+        axis.set_ylim(bottom=0)
+    masked.set_yscale("log")
+    for axis in (pixels, masked):
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+
+
 def _setting(row: Row) -> str:
-    exposure = number(row["exposure"])
-    return "  ".join(filter(None, [str(row["filter"]), f"{exposure:g} s" if exposure > 0 else ""])) or "all"
+    exposure = number(row["exposure"])  # shutters are not exact: 120.001 s is 120 s
+    return (
+        "  ".join(filter(None, [str(row["filter"]), f"{float(f'{exposure:.3g}'):g} s" if exposure > 0 else ""]))
+        or "all"
+    )
 
 
 def _times(rows: Sequence[Row]) -> list[Any]:
@@ -281,8 +296,9 @@ for (const button of document.querySelectorAll("th button")) {
 def write_page(rows: Sequence[Row], path: str | os.PathLike) -> None:
     """Write the summary as a page whose table can be sorted; whatever headers say stands there as text."""
     used = {key: name for key, name in COLUMNS.items() if any(row.get(key) for row in rows)}
+    numeric = {key for key in used if all(_is_number(row.get(key)) for row in rows)}
     head = "".join(
-        f"<th{' class=number' * all(_is_number(row.get(key)) for row in rows)}><button>{html.escape(name)}</button></th>"
+        f"<th{' class=number' * (key in numeric)}><button>{html.escape(name)}</button></th>"
         for key, name in used.items()
     )
     body = "\n".join(f"<tr>{''.join(_cell(row.get(key, '')) for key in used)}</tr>" for row in rows)

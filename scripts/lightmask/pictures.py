@@ -391,7 +391,8 @@ class Page:
         taken: list[tuple[float, float]] = []
         for x in outstanding(of_columns):
             label = f"x {x + 1}: {of_columns[x]:,}"
-            across, half = layout.dot(x, 0)[0], font(SMALL).getlength(label) / 2
+            half = font(SMALL).getlength(label) / 2
+            across = min(layout.dot(x, 0)[0], LEFT + layout.width - half)  # right of it stand other numbers
             if all(across + half + 8 < low or across - half - 8 > high for low, high in taken):
                 taken.append((across - half, across + half))
                 self.text(across, top - 6, label, SMALL, anchor="ms")
