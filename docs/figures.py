@@ -24,16 +24,10 @@ from matplotlib import pyplot
 from matplotlib.patches import Patch
 
 from lightmask import configuration, cosmicrays, dark_mask, demo, flat_mask
-from lightmask.flags import MEANING, Flag
+from lightmask.flags import MEANING
 from lightmask.images import Image, read, read_mask
+from lightmask.pictures import COLOURS
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
-COLOURS = {
-    Flag.FLAT: "#56B4E9",
-    Flag.DARK: "#E69F00",
-    Flag.COSMIC: "#D55E00",
-    Flag.SATURATED: "#CC79A7",
-}
 CUTOUT = np.s_[290:430, 345:625]
 FRAME = "kelt-16-b-r-002.fits"
 
@@ -51,10 +45,11 @@ def draw(masked: Path, picture: Path) -> None:
         axis.set_xticks([])
         axis.set_yticks([])
     overlay = np.zeros((*data.shape, 4))
-    for flag, colour in COLOURS.items():
-        overlay[(flags & flag) != 0] = matplotlib.colors.to_rgba(colour)
+    colours = {flag: tuple(part / 255 for part in colour) for flag, colour in COLOURS.items() if (flags & flag).any()}
+    for flag, colour in colours.items():
+        overlay[(flags & flag) != 0] = (*colour, 1)
     axes[1].imshow(overlay, origin="lower", interpolation="nearest")
-    legend = [Patch(color=c, label=MEANING[flag]) for flag, c in COLOURS.items() if (flags & flag).any()]
+    legend = [Patch(color=colour, label=MEANING[flag]) for flag, colour in colours.items()]
     figure.legend(handles=legend, loc="outside lower center", ncols=len(legend), frameon=False)
     figure.savefig(picture, metadata={"Software": None})
 

@@ -124,7 +124,11 @@ def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.
         rows = [{**row, "pixel_size": ""} for row in rows]
     times = _times(rows)
     listed = [row for row in rows if row["remark"]][:MOST_REMARKS]
-    figure = Figure(figsize=(11, 10.4 + 0.22 * len(listed)), dpi=100, layout="constrained")
+    below = 0.75 + 0.22 * len(listed)  # inches, for the numbers of the last axis and the remarks
+    height = 10 + below
+    figure = Figure(figsize=(11, height), dpi=100)
+    # An automatic layout draws everything several times.
+    figure.subplots_adjust(left=0.085, right=0.83, top=1 - 0.5 / height, bottom=below / height, hspace=0.08)
     FigureCanvasAgg(figure)
     pixels, events, masked, duration = figure.subplots(4, 1, sharex=True)
     _draw_settings(rows, times, seconds, (pixels, events, duration))
@@ -149,12 +153,12 @@ def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.
         duration.set_xlabel("frame, in order of names")
     done = sum(bool(row["pixels"]) for row in rows)
     title = f"{len(rows)} LIGHT frames" + (f", {len(rows) - done} of them without a result" if done < len(rows) else "")
-    figure.suptitle(title, x=0.02, ha="left", fontsize=15)
+    figure.suptitle(title, x=0.02, y=1 - 0.1 / height, ha="left", va="top", fontsize=15)
     if listed:
         lines = [f"{mark}  {shortened(row['path'], 60)}: {row['remark']}" for mark, row in enumerate(listed, 1)]
         more = sum(bool(row["remark"]) for row in rows) - len(listed)
         lines += [f"and {more} more in the summary"] * bool(more)
-        figure.supxlabel("\n".join(map(plain, lines)), x=0.02, ha="left", fontsize=9)
+        figure.text(0.02, 0.1 / height, "\n".join(map(plain, lines)), ha="left", va="bottom", fontsize=9)
     with whole_file(picture) as part:
         figure.savefig(part, format="png", metadata={"Software": None})
 
