@@ -31,7 +31,7 @@ DEMO = "results/demo"
 # At the most, for frames of 64-bit pixels.
 BYTES_PER_PIXEL = {"lightmask": 48, "ccdproc": 96}
 COMBINING_BYTES = 1e9
-PROGRESS = []
+PROGRESS = progress.Progress()
 REPORTING = any(said.startswith("--report") for said in sys.argv)
 
 

@@ -48,16 +48,13 @@ rule summarise:
 
 def end_of_run():
     """Tell what became of the night, and where it is."""
-    if PROGRESS:
-        PROGRESS[0].detach(logger)
+    seconds = PROGRESS.clock() - PROGRESS.started
+    PROGRESS.detach(logger)
     rows = night.read_summary(here("results/summary.csv"))
-    where = {
-        "results": str(here("results/masked")),
-        "table": str(here("results/summary.csv")),
-    }
+    where = {"results": "masked", "table": "summary.csv"}
     if CONFIG["pictures"]:
-        where["pictures"] = str(here("results/pictures"))
-    seconds = PROGRESS[0].clock() - PROGRESS[0].started if PROGRESS else 0
+        where["pictures"] = "pictures"
+    where = {what: str(here(f"results/{name}")) for what, name in where.items()}
     logger.info(progress.table(rows, seconds, where))
 
 
@@ -75,20 +72,18 @@ def draw_partial_night():
 
 
 onstart:
-    wanted = [
-        job
-        for job in workflow.dag.needrun_jobs()
-        if job.rule.name.endswith(progress.RULE)
-    ]
-    if wanted:
-        PROGRESS.append(
-            progress.Progress(len(wanted), remote=not workflow.local_exec)
-        )
-        PROGRESS[0].attach(logger)
+    begun = [job.rule.name for job in workflow.dag.needrun_jobs()]
+    PROGRESS.total = sum(name.endswith(progress.RULE) for name in begun)
+    PROGRESS.remote = not workflow.local_exec
+    PROGRESS.whole_night = any(name.endswith("summarise") for name in begun)
+    PROGRESS.attach(logger)
 
 
 onsuccess:
-    end_of_run()
+    if PROGRESS.whole_night:
+        end_of_run()
+    else:  # single results were asked for
+        PROGRESS.detach(logger)
 
 
 onerror:

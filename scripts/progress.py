@@ -34,13 +34,14 @@ class Progress(logging.Handler):
 
     def __init__(
         self,
-        total: int,
+        total: int = 0,
         remote: bool = False,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         super().__init__()
         self.total, self.remote, self.clock = total, remote, clock
+        self.whole_night = True  # and not single results only, so that there is a summary to tell
         self.stream = stream or sys.stderr
         self.live = self.stream.isatty()
         self.started = self.told = clock()
@@ -51,8 +52,9 @@ class Progress(logging.Handler):
 
     def attach(self, logger: logging.Logger) -> None:
         """Listen to the engine, whose own handler keeps silent about jobs on a terminal."""
+        self.started = self.told = self.clock()
         for handler in logger.handlers:
-            if self.live and getattr(handler, "stream", None) is self.stream:
+            if self.live and self.total and getattr(handler, "stream", None) is self.stream:
                 handler.addFilter(self._let_through)
         logger.addHandler(self)
 
@@ -79,24 +81,25 @@ class Progress(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Take note of a job."""
         event = _event(record)
-        if event == "job_info" and record.__dict__.get("rule_name") == RULE:
+        of_frame = str(record.__dict__.get("rule_name")).endswith(RULE)  # an imported rule has a prefix
+        if event == "job_info" and of_frame:
             self._frames.add(record.__dict__["jobid"])
             self.first = self.clock() if self.first is None else self.first
         elif event == "job_finished":
             self.done += record.__dict__["job_id"] in self._frames
         elif event == "job_error":
-            self.failed += record.__dict__.get("rule_name") == RULE
+            self.failed += of_frame
             if self.remote:
                 for cause in filter(None, map(failure, record.__dict__.get("log") or ())):
                     self._clear()
                     self.stream.write(f"{cause}\n")
-        if self.live:
+        if self.live and self.total:
             line = self.line()[: shutil.get_terminal_size().columns - 1]
             if line != self._shown:
                 self.stream.write(CLEAR_LINE + line)
                 self.stream.flush()
             self._shown = line
-        elif event in ("job_finished", "job_error") and self.clock() - self.told >= EVERY:
+        elif self.total and event in ("job_finished", "job_error") and self.clock() - self.told >= EVERY:
             self.told = self.clock()
             self.stream.write(f"{self.line()}\n")
             self.stream.flush()

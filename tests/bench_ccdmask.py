@@ -13,13 +13,8 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything that might start threads is imported
 
-import argparse
-import ctypes
 import functools
-import multiprocessing
-import statistics
 import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -29,13 +24,13 @@ from astropy.io import fits
 from astropy.nddata import CCDData
 
 CHECKOUT = Path(__file__).parent.parent
-sys.path[:0] = [str(CHECKOUT / "scripts")]
+sys.path[:0] = [str(CHECKOUT / "scripts"), str(CHECKOUT / "tests")]
+
+from bench import DATA, chosen, memory, options, side_by_side
 
 from lightmask.badpixels import ccdmask
 
-DATA = Path(os.environ.get("LIGHTMASK_DATA", CHECKOUT.parent / "shared" / "data"))
 SECONDS = 8  # of ccdproc per case, after which no further round begins
-ROUNDS = 3
 
 
 def flat(size, bad=2e-4, noise=0.01, dtype=np.float32):
@@ -122,47 +117,9 @@ def reference(image, **parameters):
         return ccdproc.ccdmask(CCDData(image, unit="adu"), **parameters)
 
 
-def seconds(function, *arguments, **parameters):
-    start = time.perf_counter()
-    result = function(*arguments, **parameters)
-    return time.perf_counter() - start, result
-
-
-def resident(key):
-    """Return a line of /proc/self/status in bytes: VmRSS, or VmHWM for its peak."""
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith(key))
-
-
-def memory(function, image, parameters):
-    """Return by how many images the resident set grows at most."""
-
-    def run(connection):
-        ctypes.CDLL(None).malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
-        before = resident("VmRSS")
-        function(image, **parameters)
-        connection.send(resident("VmHWM") - before)
-
-    receiver, sender = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=run, args=(sender,))
-    process.start()
-    grown = receiver.recv()
-    process.join()
-    return grown / image.nbytes
-
-
 def compare(name, image, parameters):
     """Print one row of the table."""
-    ccdmask(image, **parameters)  # both meet a warm cache
-    theirs, ours = [], []
-    while len(theirs) < ROUNDS and sum(theirs) < SECONDS:
-        ours += [seconds(ccdmask, image, **parameters)[0] for _ in range(2)]
-        time_, expected = seconds(reference, image, **parameters)
-        theirs.append(time_)
-        time_, mask = seconds(ccdmask, image, **parameters)
-        ours.append(time_)
-    their_time, our_time = statistics.median(theirs), statistics.median(ours)
+    their_time, our_time, expected, mask = side_by_side(reference, ccdmask, image, parameters, SECONDS, each=2)
     print(
         f"| {name} | {their_time:.2f} | {our_time:.3f} | {their_time / our_time:.3g} "
         f"| {memory(ccdmask, image, parameters):.1f} | {expected.sum()} | {(mask != expected).sum()} |",
@@ -172,23 +129,11 @@ def compare(name, image, parameters):
 
 def main():
     """Print the table of all cases, or of those asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("words", nargs="*", help="run the cases whose names contain one of these")
-    parser.add_argument("--quick", action="store_true", help="leave out what takes long")
-    options = parser.parse_args()
+    wanted = options(__doc__)
     print(f"ccdproc {ccdproc.__version__}, numpy {np.__version__}, one thread\n")
     print("| case | ccdproc s | ours s | ratio | memory | pixels flagged | differing pixels |")
     print("|---|---|---|---|---|---|---|")
-    for name, make, parameters, quick in CASES:
-        if options.words and not any(word in name for word in options.words):
-            continue
-        if options.quick and not quick:
-            continue
-        try:
-            image = make()
-        except FileNotFoundError as error:
-            print(f"| {name} | skipped: no {error.filename} |")
-            continue
+    for name, image, parameters in chosen(CASES, wanted):
         compare(name, image, parameters)
 
 

@@ -13,13 +13,8 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything that might start threads is imported
 
-import argparse
-import ctypes
 import functools
-import multiprocessing
-import statistics
 import sys
-import time
 from pathlib import Path
 
 import astroscrappy
@@ -30,12 +25,11 @@ CHECKOUT = Path(__file__).parent.parent
 sys.path[:0] = [str(CHECKOUT / "scripts"), str(CHECKOUT / "tests")]
 
 import skies
+from bench import DATA, chosen, memory, options, side_by_side
 
 from lightmask.lacosmic import detect_cosmics
 
-DATA = Path(os.environ.get("LIGHTMASK_DATA", CHECKOUT.parent / "shared" / "data"))
 SECONDS = 20  # of astroscrappy per case, after which no further round begins
-ROUNDS = 3
 
 REAL = {"sigclip": 8.0, "readnoise": 10.0}
 ARCSAT = "arcsat-reduced/LPSEB35_g_20250530_034359.fits"
@@ -78,47 +72,11 @@ CASES = [
 ]
 
 
-def seconds(function, *arguments, **parameters):
-    start = time.perf_counter()
-    result = function(*arguments, **parameters)
-    return time.perf_counter() - start, result
-
-
-def resident(key):
-    """Return a line of /proc/self/status in bytes: VmRSS, or VmHWM for its peak."""
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith(key))
-
-
-def memory(function, image, parameters):
-    """Return by how many images the resident set grows at most."""
-
-    def run(connection):
-        ctypes.CDLL(None).malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
-        before = resident("VmRSS")
-        function(image, **parameters)
-        connection.send(resident("VmHWM") - before)
-
-    receiver, sender = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=run, args=(sender,))
-    process.start()
-    grown = receiver.recv()
-    process.join()
-    return grown / image.nbytes
-
-
 def compare(name, image, parameters):
     """Print one row of the table."""
-    detect_cosmics(image, **parameters)  # both meet a warm cache
-    theirs, ours = [], []
-    while len(theirs) < ROUNDS and sum(theirs) < SECONDS:
-        ours += [seconds(detect_cosmics, image, **parameters)[0] for _ in range(3)]
-        time_, (crmask, cleanarr) = seconds(astroscrappy.detect_cosmics, image, **parameters)
-        theirs.append(time_)
-        time_, result = seconds(detect_cosmics, image, **parameters)
-        ours.append(time_)
-    their_time, our_time = statistics.median(theirs), statistics.median(ours)
+    their_time, our_time, (crmask, cleanarr), result = side_by_side(
+        astroscrappy.detect_cosmics, detect_cosmics, image, parameters, SECONDS, each=3
+    )
     megapixels = image.size / 1e6
     print(
         f"| {name} | {'separable' if parameters['sepmed'] else 'full'} "
@@ -146,29 +104,17 @@ def print_agreement_with_iraf():
 
 def main():
     """Print the table of all cases, or of those asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("words", nargs="*", help="run the cases whose names contain one of these")
-    parser.add_argument("--quick", action="store_true", help="leave out what takes long")
-    options = parser.parse_args()
+    wanted = options(__doc__)
     print(f"astroscrappy {astroscrappy.__version__}, numpy {np.__version__}, one thread\n")
     print(
         "| case | medians | astroscrappy s/Mpix | ours s/Mpix | ratio | their memory | our memory "
         "| cosmic pixels | differing | cleaned differing |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for name, make, parameters, quick in CASES:
-        if options.words and not any(word in name for word in options.words):
-            continue
-        if options.quick and not quick:
-            continue
-        try:
-            image = make()
-        except FileNotFoundError as error:
-            print(f"| {name} | skipped: no {error.filename} |")
-            continue
+    for name, image, parameters in chosen(CASES, wanted):
         for sepmed in (True, False):
             compare(name, image, parameters | {"sepmed": sepmed})
-    if (DATA / "hst-wfpc2").is_dir() and not options.words:
+    if (DATA / "hst-wfpc2").is_dir() and not wanted.words:
         print_agreement_with_iraf()
 
 

@@ -110,6 +110,13 @@ def test_an_edit_of_the_library_remakes_all_masked_frames(night, work, tmp_path)
     assert set(MASKED) <= set(run_workflow(work, *arguments, snakefile=checkout / "Snakefile").jobs)
 
 
+def test_single_results_can_be_asked_for(start, work):
+    run = start("results/masked/a.fits")
+    assert run.returncode == 0, run.output
+    assert of_kinds(run) == Counter(["Masking a.fits", "Combining masks"])
+    assert "Traceback" not in run.output and "LIGHT frames" not in run.output
+
+
 def test_headers_are_read_once(start, night, work):
     assert start("-n").returncode == 0
     before = (night / "b.fits").stat()
