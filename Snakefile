@@ -27,9 +27,9 @@ if Path("config.yaml").exists():
 include: "rules/common.smk"
 include: "rules/demo.smk"
 include: "rules/masks.smk"
+include: "rules/report.smk"
 include: "rules/light.smk"
 include: "rules/tables.smk"
-include: "rules/pictures.smk"
 
 
 rule all:
