@@ -25,11 +25,12 @@ if Path("config.yaml").exists():
 
 
 include: "rules/common.smk"
+include: "rules/common_report.smk"
 include: "rules/demo.smk"
 include: "rules/masks.smk"
-include: "rules/report.smk"
 include: "rules/light.smk"
 include: "rules/tables.smk"
+include: "rules/report.smk"
 
 
 rule all:

@@ -46,31 +46,6 @@ rule summarise:
         "../scripts/summarise.py"
 
 
-def end_of_run():
-    """Tell what became of the night, and where it is."""
-    seconds = PROGRESS.clock() - PROGRESS.started
-    PROGRESS.detach(logger)
-    rows = night.read_summary(here("results/summary.csv"))
-    where = {"results": "masked", "table": "summary.csv"}
-    if CONFIG["pictures"]:
-        where["pictures"] = "pictures"
-    where = {what: str(here(f"results/{name}")) for what, name in where.items()}
-    logger.info(progress.table(rows, seconds, where))
-
-
-def draw_partial_night():
-    """Draw the night although frames failed, as out of date as its summary is."""
-    rows = night.read_summary(here("results/summary.csv"))
-    picture, page = (
-        here(f"results/pictures/{name}") for name in ("night.png", "summary.html")
-    )
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    night.draw_night(rows, night.seconds_of(json.loads(benchmarks(None))), picture)
-    night.write_page(rows, page)
-    for path in (picture, page):
-        os.utime(path, (0, 0))
-
-
 onstart:
     begun = [job.rule.name for job in workflow.dag.needrun_jobs()]
     PROGRESS.total = sum(name.endswith(progress.RULE) for name in begun)

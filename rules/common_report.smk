@@ -1,0 +1,118 @@
+# What pictures, report and terminal say of the night.
+
+
+def labels_of(first, number, **others):
+    """Label a result for the report, which does not escape labels.
+
+    Of a label with two values it makes a switch, and then fails to find results: invisible
+    letters make every value but the first label's another one.
+    """
+    mark = "".join("\u200b\u200c"[int(digit)] for digit in f"{number:b}")
+    texts = {
+        key: names.printable(str(value)).replace("<", "‹")
+        for key, value in others.items()
+    }
+    return first | {key: text + mark for key, text in texts.items()}
+
+
+def frame_labels(wildcards):
+    """Label the picture of a frame."""
+    row = frames.table_row(light(wildcards), CONFIG)
+    return labels_of(
+        {"frame": wildcards.frame},
+        PLACES[wildcards.frame],
+        filter=row["filter"],
+        exposure=row["exposure"],
+    )
+
+
+def mask_labels(wildcards):
+    """Label the picture of a combined mask."""
+    rows = [frames.table_row(frame, CONFIG) for frame in frames_of(wildcards)]
+    filters = sorted({str(row["filter"]) for row in rows} - {""})
+    return labels_of(
+        {"mask": wildcards.masks},
+        list(MASK_SETS).index(wildcards.masks),
+        kind=" and ".join(dict(MASK_SETS[wildcards.masks])),
+        filter=", ".join(filters),
+        frames=len(rows),
+    )
+
+
+def frames_of(wildcards):
+    """List the LIGHT frames that a combined mask applies to."""
+    wanted = MASK_SETS[wildcards.masks]
+    return [frame for frame in LIGHTS.values() if MATCHER.applying(frame) == wanted]
+
+
+def mask_caption(wildcards):
+    """Say what the frames have in common that a combined mask applies to."""
+    rows = [frames.table_row(frame, CONFIG) for frame in frames_of(wildcards)]
+    columns = ("filter", "camera", "binning")
+    said = [
+        ", ".join(sorted({str(row[key]) for row in rows} - {""})) for key in columns
+    ]
+    return sealed("  ·  ".join(filter(None, said)))
+
+
+def benchmarks(wildcards):
+    """List the files that say how long masking took."""
+    return sealed(
+        [str(here(f"results/benchmarks/mask_light/{name}.tsv")) for name in LIGHTS]
+    )
+
+
+def drawn():
+    """List pictures and region files, as far as they are asked for."""
+    regions = [f"results/regions/{name}.reg" for name in LIGHTS]
+    if not CONFIG["pictures"]:
+        return regions if CONFIG["regions"] else []
+    used = {combined_mask_of(f) for f in LIGHTS.values() if not MATCHER.problem(f)}
+    of_masks = [f"results/pictures/masks/{Path(m).stem}.png" for m in sorted(used) if m]
+    return [
+        "results/pictures/night.png",
+        "results/pictures/summary.html",
+        *of_masks,
+        *(f"results/pictures/frames/{name}.png" for name in LIGHTS),
+        *(regions if CONFIG["regions"] else []),
+    ]
+
+
+def drawings():
+    """Declare what is drawn of a frame, if anything is."""
+    declared = {}
+    if CONFIG["pictures"]:
+        declared["picture"] = report(
+            "results/pictures/frames/{frame}.png",
+            caption="../docs/report/frame.rst",
+            category="Frames",
+            labels=frame_labels,
+        )
+    if CONFIG["regions"]:
+        declared["regions"] = "results/regions/{frame}.reg"
+    return declared
+
+
+def end_of_run():
+    """Tell what became of the night, and where it is."""
+    seconds = PROGRESS.clock() - PROGRESS.started
+    PROGRESS.detach(logger)
+    rows = night.read_summary(here("results/summary.csv"))
+    where = {"results": "masked", "table": "summary.csv"}
+    if CONFIG["pictures"]:
+        where["pictures"] = "pictures"
+    where = {what: str(here(f"results/{name}")) for what, name in where.items()}
+    logger.info(progress.table(rows, seconds, where))
+
+
+def draw_partial_night():
+    """Draw the night although frames failed, as out of date as its summary is."""
+    rows = night.read_summary(here("results/summary.csv"))
+    picture, page = (
+        here(f"results/pictures/{name}") for name in ("night.png", "summary.html")
+    )
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    night.draw_night(rows, night.seconds_of(json.loads(benchmarks(None))), picture)
+    night.write_page(rows, page)
+    for path in (picture, page):
+        os.utime(path, (0, 0))
