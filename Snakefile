@@ -30,7 +30,6 @@ include: "rules/demo.smk"
 include: "rules/masks.smk"
 include: "rules/light.smk"
 include: "rules/tables.smk"
-include: "rules/report.smk"
 
 
 rule all:

@@ -265,19 +265,22 @@ def mask_files(wildcards):
     return [file_of(mask) for _, mask in MASK_SETS[wildcards.masks]]
 
 
-def mask_kinds(wildcards):
-    """Give the kind of each mask of a set."""
-    return [kind for kind, _ in MASK_SETS[wildcards.masks]]
-
-
-def mask_names(wildcards):
-    """Give the path in the frames folder of each mask of a set."""
-    return [mask.path for _, mask in MASK_SETS[wildcards.masks]]
-
-
-def path_of_frame(wildcards):
-    """Give the path of a LIGHT frame in the frames folder."""
-    return light(wildcards).path
+def combining_parameters(wildcards):
+    """Give kinds, names and growth of the masks of a set to their job, and a caption."""
+    found = MASK_SETS[wildcards.masks]
+    rows = [frames.table_row(mask, CONFIG) for _, mask in found]
+    said = [
+        {str(row[key]) for row in rows} - {""}
+        for key in ("filter", "camera", "binning")
+    ]
+    return sealed(
+        [
+            [kind for kind, _ in found],
+            [mask.path for _, mask in found],
+            {kind: CONFIG["grow"][kind] for kind in ("flat", "dark")},
+            "  ·  ".join(", ".join(sorted(values)) for values in said if values),
+        ]
+    )
 
 
 def masking_memory(wildcards):
@@ -320,12 +323,22 @@ def night_table(wildcards):
     return rows
 
 
-def light_rows(wildcards):
+def light_rows():
     """List what the summary takes from the headers of the LIGHT frames."""
     return [
         {**frames.table_row(frame, CONFIG), "masked_frame": name}
         for name, frame in LIGHTS.items()
     ]
+
+
+def benchmarks():
+    """List the files that say how long masking took."""
+    return [str(here(f"results/benchmarks/mask_light/{name}.tsv")) for name in LIGHTS]
+
+
+def summary_parameters(wildcards):
+    """Give what the summary takes from headers, and the times of jobs, to its job."""
+    return sealed([light_rows(), benchmarks()])
 
 
 def sealed(value):

@@ -45,23 +45,6 @@ def frames_of(wildcards):
     return [frame for frame in LIGHTS.values() if MATCHER.applying(frame) == wanted]
 
 
-def mask_caption(wildcards):
-    """Say what the frames have in common that a combined mask applies to."""
-    rows = [frames.table_row(frame, CONFIG) for frame in frames_of(wildcards)]
-    columns = ("filter", "camera", "binning")
-    said = [
-        ", ".join(sorted({str(row[key]) for row in rows} - {""})) for key in columns
-    ]
-    return sealed("  ·  ".join(filter(None, said)))
-
-
-def benchmarks(wildcards):
-    """List the files that say how long masking took."""
-    return sealed(
-        [str(here(f"results/benchmarks/mask_light/{name}.tsv")) for name in LIGHTS]
-    )
-
-
 def drawn():
     """List pictures and region files, as far as they are asked for."""
     regions = [f"results/regions/{name}.reg" for name in LIGHTS]
@@ -78,8 +61,8 @@ def drawn():
     ]
 
 
-def drawings():
-    """Declare what is drawn of a frame, if anything is."""
+def drawn_of_frame():
+    """Declare what is drawn of a frame, where it is masked."""
     declared = {}
     if CONFIG["pictures"]:
         declared["picture"] = report(
@@ -91,6 +74,40 @@ def drawings():
     if CONFIG["regions"]:
         declared["regions"] = "results/regions/{frame}.reg"
     return declared
+
+
+def drawn_of_mask():
+    """Declare what is drawn of a combined mask, where it is made."""
+    if not CONFIG["pictures"]:
+        return {}
+    return {
+        "picture": report(
+            "results/pictures/masks/{masks}.png",
+            caption="../docs/report/mask.rst",
+            category="Masks",
+            labels=mask_labels,
+        )
+    }
+
+
+def drawn_of_night():
+    """Declare what is drawn of the night, where it is summarised."""
+    if not CONFIG["pictures"]:
+        return {}
+    return {
+        "picture": report(
+            "results/pictures/night.png",
+            caption="../docs/report/night.rst",
+            category="Night",
+            labels={"kind": "picture"},
+        ),
+        "page": report(
+            "results/pictures/summary.html",
+            caption="../docs/report/summary.rst",
+            category="Night",
+            labels={"kind": "table"},
+        ),
+    }
 
 
 def end_of_run():
@@ -107,12 +124,10 @@ def end_of_run():
 
 def draw_partial_night():
     """Draw the night although frames failed, as out of date as its summary is."""
-    rows = night.read_summary(here("results/summary.csv"))
     picture, page = (
         here(f"results/pictures/{name}") for name in ("night.png", "summary.html")
     )
     picture.parent.mkdir(parents=True, exist_ok=True)
-    night.draw_night(rows, night.seconds_of(json.loads(benchmarks(None))), picture)
-    night.write_page(rows, page)
+    night.draw_files(here("results/summary.csv"), benchmarks(), picture, page)
     for path in (picture, page):
         os.utime(path, (0, 0))

@@ -9,7 +9,7 @@ rule mask_light:
         frame=frame_file,
         masks=combined_mask,
     output:
-        **drawings(),
+        **drawn_of_frame(),
         frame="results/masked/{frame}",
         statistics="results/statistics/{frame}.json",
     log:

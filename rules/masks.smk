@@ -1,7 +1,7 @@
 # Masks that many frames share.
 #   in   the flat masks and dark masks of the night or, where it has none, its flats and darks
 #   out  results/static_masks/{kind}_mask_{name}.fits, one per camera (and filter)
-#        results/combined_masks/{masks}.fits, one per distinct set
+#        results/combined_masks/{masks}.fits, one per distinct set, results/pictures/masks/{masks}.png
 
 
 rule make_flat_mask:
@@ -66,7 +66,8 @@ rule combine_masks:
     input:
         masks=mask_files,
     output:
-        "results/combined_masks/{masks}.fits",
+        **drawn_of_mask(),
+        mask="results/combined_masks/{masks}.fits",
     log:
         "results/logs/combine_masks/{masks}.log",
     benchmark:
@@ -76,9 +77,7 @@ rule combine_masks:
     resources:
         mem_mb=combining_memory,
     params:
-        kinds=mask_kinds,
-        names=mask_names,
-        radii={kind: CONFIG["grow"][kind] for kind in ("flat", "dark")},
+        sealed=combining_parameters,
         library=LIBRARY,
     message:
         "Combining masks {wildcards.masks}"

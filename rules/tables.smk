@@ -1,6 +1,6 @@
 # What the night holds, and what became of it.
 #   in   the headers of all files, results/statistics/*.json
-#   out  results/frames.csv, results/summary.csv, results/summary.ecsv
+#   out  results/frames.csv, results/summary.csv, results/summary.ecsv, results/pictures/{night.png,summary.html}
 
 
 rule list_frames:
@@ -27,6 +27,7 @@ rule summarise:
     input:
         statistics=statistics_files,
     output:
+        **drawn_of_night(),
         csv="results/summary.csv",
         ecsv="results/summary.ecsv",
     log:
@@ -36,9 +37,9 @@ rule summarise:
     conda:
         "../envs/lightmask.yaml"
     resources:
-        mem_mb=300,
+        mem_mb=500,
     params:
-        lights=light_rows,
+        sealed=summary_parameters,
         library=LIBRARY,
     message:
         "Summarising the night"
@@ -64,7 +65,7 @@ onsuccess:
 onerror:
     # Frames that failed keep rule summarise from running: tell of all here.
     problems = summary.write_partial(
-        light_rows(None),
+        light_rows(),
         map(outcome_of, LIGHTS.values()),
         here("results/summary.csv"),
         here("results/summary.ecsv"),

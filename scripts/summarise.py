@@ -1,14 +1,21 @@
-"""Rule summarise: write the table of all LIGHT frames."""
+"""Rule summarise: write the table of all LIGHT frames, and draw the night."""
+
+import json
 
 from lightmask.logs import logged_to
 from lightmask.summary import summary_rows, write_summary
 
 
-def main(lights, statistics, csv, ecsv):
-    """Write the summary of masked frames."""
-    write_summary(summary_rows(lights, statistics), csv, ecsv)
+def main(params, statistics, output):
+    """Write the summary of masked frames, and what shows it if that is asked for."""
+    lights, benchmarks = json.loads(params)
+    write_summary(summary_rows(lights, statistics), output.csv, output.ecsv)
+    if output.get("picture"):
+        from lightmask.night import draw_files
+
+        draw_files(output.csv, benchmarks, output.picture, output.page)
 
 
 if "snakemake" in globals():
     with logged_to(snakemake.log[0]):
-        main(snakemake.params.lights, snakemake.input.statistics, snakemake.output.csv, snakemake.output.ecsv)
+        main(snakemake.params.sealed, snakemake.input.statistics, snakemake.output)

@@ -15,7 +15,7 @@ CUTOUT = 24
 """Side of the surroundings of an event in which its background is taken, in pixels."""
 BAND = 2**20
 """Pixels that are searched at a time."""
-STRONGEST = 300
+STRONGEST = 100
 """Events of which is asked what they sit on, at the most."""
 NEAR = 2
 """How far from its brightest pixel the source that an event sits on must show, in pixels."""
@@ -132,21 +132,19 @@ def runs(data: NDArray[Any], flags: NDArray[np.uint8], sky: float) -> Runs:
     """Find the runs of cosmic-ray pixels, in bands of rows, so that little memory is needed."""
     rows, columns = data.shape
     height = math.ceil(BAND / columns)
-    # One column more, without flags, ends the last run of a row.
-    hit = np.zeros((height, columns + 1), bool)
     found = []
     for top in range(0, rows, height):
-        band = slice(top, min(top + height, rows))
-        hit[:, :-1] = False
-        np.not_equal(flags[band] & np.uint8(Flag.COSMIC), 0, out=hit[: band.stop - top, :-1])
-        edges = np.flatnonzero(np.diff(hit.ravel(), prepend=False))
-        if edges.size:
-            begin, end = edges[::2], edges[1::2]
-            above = data[band][hit[: band.stop - top, :-1]].astype(np.float64) - sky
+        at = np.flatnonzero(flags[top : top + height] & np.uint8(Flag.COSMIC))
+        if at.size:
+            y, x = np.divmod(at, columns)
+            above = data[y + top, x].astype(np.float64) - sky
             above[~np.isfinite(above)] = 0  # NaN has no signal
-            first = np.cumsum(end - begin) - (end - begin)
-            y, x = np.divmod(begin, columns + 1)
-            found.append((y + top, x, end - begin, np.add.reduceat(above, first), np.maximum.reduceat(above, first)))
+            # A run begins where the pixel before is not its neighbour, or ends a row.
+            first = np.flatnonzero((np.diff(at, prepend=-2) != 1) | (x == 0))
+            length = np.diff(first, append=at.size)
+            found.append(
+                (y[first] + top, x[first], length, np.add.reduceat(above, first), np.maximum.reduceat(above, first))
+            )
     return Runs(*map(np.concatenate, zip(*found, strict=True))) if found else Runs(*np.zeros((5, 0), int))
 
 

@@ -199,6 +199,8 @@ def _style(axes: Sequence[Any], unit: str) -> None:
         axis.margins(y=0.15)
         axis.set_ylim(bottom=0)
     masked.set_yscale("log")
+    masked.yaxis.set_major_formatter("{x:g}")  # powers of ten as formulas take their time
+    masked.minorticks_off()
     for axis in (pixels, masked):
         if axis.get_legend_handles_labels()[0]:
             axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
@@ -320,6 +322,18 @@ def _cell(value: Any) -> str:
         return f'<td class="number">{float(text):.6g}</td>' if "." in text else f'<td class="number">{text}</td>'
     opening = '<td class="text">' if len(text) > 40 else "<td>"
     return f"{opening}{html.escape(text)}</td>"
+
+
+def draw_files(
+    summary: str | os.PathLike,
+    benchmarks: Iterable[str | os.PathLike],
+    picture: str | os.PathLike,
+    page: str | os.PathLike,
+) -> None:
+    """Draw a night from its summary and the times of its jobs, and write its table as a page."""
+    rows = read_summary(summary)
+    draw_night(rows, seconds_of(benchmarks), picture)
+    write_page(rows, page)
 
 
 def seconds_of(benchmarks: Iterable[str | os.PathLike]) -> list[float]:
