@@ -49,7 +49,9 @@ rule summarise:
 
 onstart:
     begun = [job.rule.name for job in workflow.dag.needrun_jobs()]
-    PROGRESS.total = sum(name.endswith(progress.RULE) for name in begun)
+    quiet = {str(about).lower() for about in workflow.output_settings.quiet or ()}
+    if not quiet & {"all", "progress"}:
+        PROGRESS.total = sum(name.endswith(progress.RULE) for name in begun)
     PROGRESS.remote = not workflow.local_exec
     PROGRESS.whole_night = any(name.endswith("summarise") for name in begun)
     PROGRESS.attach(logger)

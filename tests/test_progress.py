@@ -137,6 +137,14 @@ def test_a_run_on_a_terminal(tmp_path):
     assert [line for line in screen if re.fullmatch(r"results +results/masked", line)]
 
 
+def test_a_quiet_run_shows_no_progress(tmp_path):
+    write_night(tmp_path / "night")
+    command = [sys.executable, "-m", "snakemake", "-s", CHECKOUT / "Snakefile", "--directory", tmp_path / "work"]
+    arguments = ["--cores", "2", "--quiet", "all", "--config", f"frames={tmp_path / 'night'}", "pictures=false"]
+    status, written = on_a_terminal([*command, *arguments])
+    assert status == 0 and "of 2 frames" not in written and "LIGHT frames" not in written
+
+
 def test_a_run_without_a_terminal_is_a_plain_log(tmp_path):
     write_night(tmp_path / "night")
     run = run_workflow(tmp_path / "work", "--config", f"frames={tmp_path / 'night'}")
