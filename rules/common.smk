@@ -14,7 +14,6 @@ sys.path.insert(0, str(CHECKOUT / "scripts"))
 if os.path.exists(sys.executable):  # not quoted yet
     sys.executable = shlex.quote(sys.executable)
 
-import progress
 from lightmask import (
     configuration,
     demo,
@@ -22,6 +21,7 @@ from lightmask import (
     masks,
     names,
     night,
+    progress,
     static_masks,
     summary,
 )

@@ -11,9 +11,7 @@ import sys
 import pytest
 from conftest import CHECKOUT, run_workflow, write_night
 
-sys.path.insert(0, str(CHECKOUT / "scripts"))
-
-from progress import Progress, duration, table
+from lightmask.progress import Progress, duration, table
 
 
 class Terminal(io.StringIO):

@@ -16,7 +16,7 @@ from astropy.io import fits
 from astropy.nddata import CCDData
 from conftest import DATA, DIGESTS, run_workflow
 
-from lightmask import demo
+from lightmask import badpixels, demo
 from lightmask.flags import Flag
 
 ARCSAT = "arcsat-reduced/LPSEB35_g_20250530_034359"
@@ -81,6 +81,18 @@ def test_demo_night_finds_what_was_put_in(demo_results, capsys):
         assert np.array_equal((flags & Flag.FLAT) != 0, (truth & demo.TRUTH_BAD) != 0)
         assert np.array_equal((flags & Flag.DARK) != 0, (truth & demo.TRUTH_HOT) != 0)
         assert np.count_nonzero(flags & Flag.SATURATED) > 0
+
+
+@pytest.mark.parametrize("choices", [{}, {"byblocks": True, "findbadcolumns": True}], ids=["defaults", "blocks"])
+def test_ccdmask_on_the_demo_night(demo_results, choices):
+    first, second, *_ = (fits.getdata(demo_results / "demo" / name) for name in demo.FLATS)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = first / second
+    with warnings.catch_warnings(action="ignore"):  # ccdproc warns of its own square roots
+        expected = ccdp.ccdmask(CCDData(ratio, unit=""), **choices)
+    found = badpixels.ccdmask(ratio, **choices)
+    assert found.sum() > 500
+    assert np.array_equal(found, expected)
 
 
 def test_demo_night_without_its_masks(demo_results, tmp_path, capsys):

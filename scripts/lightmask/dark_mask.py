@@ -32,7 +32,6 @@ CERTAIN = 5
 SIGMA_OF_MAD = 1.482602218505602
 """Standard deviation of Gaussian noise over its median absolute deviation."""
 
-
 COPIES = 8
 """How much memory a combination takes, in copies of its input in float64; measured."""
 

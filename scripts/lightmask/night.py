@@ -12,6 +12,7 @@ from typing import Any
 
 from lightmask.files import whole_file
 from lightmask.flags import BITS, Flag
+from lightmask.pictures import COLOURS, without_middle
 
 Row = Mapping[str, Any]
 
@@ -117,8 +118,6 @@ def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
 
-    from lightmask.pictures import COLOURS
-
     unit = rate_unit(rows)
     if "cm" not in unit:
         rows = [{**row, "pixel_size": ""} for row in rows]
@@ -155,7 +154,7 @@ def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.
     title = f"{len(rows)} LIGHT frames" + (f", {len(rows) - done} of them without a result" if done < len(rows) else "")
     figure.suptitle(title, x=0.02, y=1 - 0.1 / height, ha="left", va="top", fontsize=15)
     if listed:
-        lines = [f"{mark}  {shortened(row['path'], 60)}: {row['remark']}" for mark, row in enumerate(listed, 1)]
+        lines = [f"{mark}  {without_middle(row['path'], 60)}: {row['remark']}" for mark, row in enumerate(listed, 1)]
         more = sum(bool(row["remark"]) for row in rows) - len(listed)
         lines += [f"and {more} more in the summary"] * bool(more)
         figure.text(0.02, 0.1 / height, "\n".join(map(plain, lines)), ha="left", va="bottom", fontsize=9)
@@ -177,7 +176,7 @@ def _draw_settings(rows: Sequence[Row], times: Sequence[Any], seconds: Sequence[
             "markersize": 6,
         }
         x = [times[n] for n in own]
-        label = plain(shortened(setting, 24)) if place < MOST_SETTINGS else None
+        label = plain(without_middle(setting, 24)) if place < MOST_SETTINGS else None
         pixels.plot(x, [number(rows[n]["cosmic"]) / exposure_area(rows[n]) for n in own], label=label, **style)
         events.plot(x, [number(rows[n]["events"]) / exposure_area(rows[n]) for n in own], **style)
         duration.plot(x, [seconds[n] for n in own], **style)
@@ -220,11 +219,6 @@ def _times(rows: Sequence[Row]) -> list[Any]:
         return [datetime.fromisoformat(str(row["date"]).strip()).replace(tzinfo=None) for row in rows]
     except ValueError:
         return list(range(1, len(rows) + 1))
-
-
-def shortened(text: str, most: int) -> str:
-    """Leave out the middle of a text that is too long."""
-    return text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-(most // 2) :]}"
 
 
 def plain(text: str) -> str:

@@ -447,8 +447,7 @@ def font(size: int) -> Any:
 
 def shown(text: str, size: int) -> str:
     """Escape what cannot be shown: line ends, what turns the direction, letters that the font lacks."""
-    if len(text) > LONGEST:
-        text = without_middle(text, LONGEST)
+    text = without_middle(text, LONGEST)
     missing = bytes(font(size).getmask("\U0010ffff"))
 
     def has_shape(letter: str) -> bool:
@@ -473,8 +472,8 @@ def shortened(text: str, size: int, room: float) -> str:
 
 
 def without_middle(text: str, kept: int) -> str:
-    """Keep so many letters of a text, half of them from its end."""
-    return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+    """Keep so many letters of a text, half of them from its end; all if it has no more."""
+    return text if len(text) <= kept else f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
 
 
 def percent(count: int, size: int) -> str:

@@ -73,9 +73,8 @@ def can_be_made(night: Iterable[Frame], config: dict[str, Any]) -> dict[str, lis
 
 
 def _made_mask(kind: str, frames: list[Frame], config: dict[str, Any]) -> MadeMask:
-    combined = [frame for frame in frames if is_combined(frame, config["frame_type"]["combined"])]
-    preferred = combined if kind == "dark" else [frame for frame in frames if frame not in combined]
-    sources = preferred or frames
+    wanted = kind == "dark"
+    sources = [f for f in frames if is_combined(f, config["frame_type"]["combined"]) == wanted] or frames
     cards = {key: value for key, value in sources[0].cards.items() if key in config["match"][kind]}
     setting = [sources[0].shape, sorted((key, str(agreed(value))) for key, value in cards.items())]
     digest = hashlib.sha256(repr(setting).encode(errors="surrogateescape")).hexdigest()[:10]
