@@ -26,19 +26,17 @@ if Path("config.yaml").exists():
 
 include: "rules/common.smk"
 include: "rules/common_report.smk"
+include: "rules/plan.smk"
 include: "rules/demo.smk"
 include: "rules/masks.smk"
 include: "rules/light.smk"
 include: "rules/tables.smk"
+include: "rules/batches.smk"
 
 
 rule all:
     default_target: True
     input:
-        "results/frames.csv",
-        "results/summary.csv",
-        "results/summary.ecsv",
-        masked_frames(),
-        drawn(),
+        whole_night,
     message:
         "All frames are masked: results/masked, results/summary.csv"

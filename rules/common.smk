@@ -38,6 +38,8 @@ REPORTING = any(said.startswith("--report") for said in sys.argv)
 wildcard_constraints:
     frame=r".+",
     masks=r"[0-9a-f]{10}",
+    plan=r"\d+T\d+",
+    number=r"\d+",
 
 
 def here(path):
@@ -254,10 +256,11 @@ def kept_keywords(wildcards):
     return static_masks.keywords_to_keep(made_mask(wildcards), CONFIG)
 
 
-def static_mask_memory(wildcards):
+def static_mask_memory(wildcards, attempt):
     """Reckon the memory of making a mask from its size, in MB."""
     rows, columns = made_mask(wildcards).shape
-    return int(400 + rows * columns * 64 // 1_000_000 + COMBINING_BYTES // 1_000_000)
+    needed = 400 + rows * columns * 64 // 1_000_000 + COMBINING_BYTES // 1_000_000
+    return int(attempt * needed)
 
 
 def mask_files(wildcards):
@@ -283,27 +286,52 @@ def combining_parameters(wildcards):
     )
 
 
-def masking_memory(wildcards):
+def frame_memory(name):
+    """Reckon the memory of masking a frame, in MB."""
+    rows, columns = LIGHTS[name].shape or (0, 0)
+    per_pixel = BYTES_PER_PIXEL[CONFIG["cosmic_rays"]["detector"]]
+    return 250 + rows * columns * per_pixel // 1_000_000
+
+
+def masking_memory(wildcards, attempt):
     """Reckon the memory of a masking job from the frame's size, in MB."""
-    rows, columns = light(wildcards).shape or (0, 0)
-    return (
-        250
-        + rows
-        * columns
-        * BYTES_PER_PIXEL[CONFIG["cosmic_rays"]["detector"]]
-        // 1_000_000
-    )
+    return attempt * frame_memory(wildcards.frame)
 
 
-def combining_memory(wildcards):
+def combining_memory(wildcards, attempt):
     """Reckon the memory of combining masks from their size, in MB."""
     rows, columns = MASK_SETS[wildcards.masks][0][1].shape
-    return 300 + rows * columns * 8 // 1_000_000
+    return attempt * (300 + rows * columns * 8 // 1_000_000)
 
 
-def masked_frames():
-    """List all masked frames."""
-    return [f"results/masked/{name}" for name in LIGHTS]
+def results_of_frame(name):
+    """List what is made of a LIGHT frame, as far as it is asked for."""
+    made = [f"results/masked/{name}"]
+    if CONFIG["pictures"]:
+        made.append(f"results/pictures/frames/{name}.png")
+    if CONFIG["regions"]:
+        made.append(f"results/regions/{name}.reg")
+    return made
+
+
+def pictures_of_masks():
+    """List the pictures of the combined masks that frames need."""
+    used = {combined_mask_of(f) for f in LIGHTS.values() if not MATCHER.problem(f)}
+    stems = sorted(Path(mask).stem for mask in used if mask)
+    return [f"results/pictures/masks/{s}.png" for s in stems if CONFIG["pictures"]]
+
+
+def results_of_night():
+    """List all that a run makes."""
+    pictures = ["results/pictures/night.png", "results/pictures/summary.html"]
+    return [
+        "results/frames.csv",
+        "results/summary.csv",
+        "results/summary.ecsv",
+        *(pictures if CONFIG["pictures"] else []),
+        *pictures_of_masks(),
+        *(file for name in LIGHTS for file in results_of_frame(name)),
+    ]
 
 
 def statistics_files(wildcards):

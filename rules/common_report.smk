@@ -45,22 +45,6 @@ def frames_of(wildcards):
     return [frame for frame in LIGHTS.values() if MATCHER.applying(frame) == wanted]
 
 
-def drawn():
-    """List pictures and region files, as far as they are asked for."""
-    regions = [f"results/regions/{name}.reg" for name in LIGHTS]
-    if not CONFIG["pictures"]:
-        return regions if CONFIG["regions"] else []
-    used = {combined_mask_of(f) for f in LIGHTS.values() if not MATCHER.problem(f)}
-    of_masks = [f"results/pictures/masks/{Path(m).stem}.png" for m in sorted(used) if m]
-    return [
-        "results/pictures/night.png",
-        "results/pictures/summary.html",
-        *of_masks,
-        *(f"results/pictures/frames/{name}.png" for name in LIGHTS),
-        *(regions if CONFIG["regions"] else []),
-    ]
-
-
 def drawn_of_frame():
     """Declare what is drawn of a frame, where it is masked."""
     declared = {}
@@ -108,6 +92,22 @@ def drawn_of_night():
             labels={"kind": "table"},
         ),
     }
+
+
+def begin_run():
+    """Tell how far the run is, from its first job on."""
+    begun = [job.rule.name for job in workflow.dag.needrun_jobs()]
+    planned = night_plan().get("batches", {}) if in_batches() else {}
+    quiet = {str(about).lower() for about in workflow.output_settings.quiet or ()}
+    if not quiet & {"all", "progress"}:
+        PROGRESS.batches = {number: len(named) for number, named in planned.items()}
+        alone = sum(name.endswith(progress.RULE) for name in begun)
+        PROGRESS.total = alone + sum(PROGRESS.batches.values())
+    PROGRESS.remote = not workflow.local_exec
+    PROGRESS.whole_night = any(
+        name.endswith(("summarise", "finish_night")) for name in begun
+    )
+    PROGRESS.attach(logger)
 
 
 def end_of_run():

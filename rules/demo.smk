@@ -15,6 +15,7 @@ rule make_demo_night:
         "../envs/lightmask.yaml"
     resources:
         mem_mb=500,
+        runtime=5,
     params:
         library=LIBRARY,
     message:

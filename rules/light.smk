@@ -21,6 +21,7 @@ rule mask_light:
     threads: 1
     resources:
         mem_mb=masking_memory,
+        runtime=masking_minutes,
     params:
         sealed=masking_parameters,
         library=LIBRARY,

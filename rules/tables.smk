@@ -14,6 +14,7 @@ rule list_frames:
         "../envs/lightmask.yaml"
     resources:
         mem_mb=300,
+        runtime=5,
     params:
         rows=night_table,
         library=LIBRARY,
@@ -38,6 +39,7 @@ rule summarise:
         "../envs/lightmask.yaml"
     resources:
         mem_mb=500,
+        runtime=5,
     params:
         sealed=summary_parameters,
         library=LIBRARY,
@@ -48,13 +50,7 @@ rule summarise:
 
 
 onstart:
-    begun = [job.rule.name for job in workflow.dag.needrun_jobs()]
-    quiet = {str(about).lower() for about in workflow.output_settings.quiet or ()}
-    if not quiet & {"all", "progress"}:
-        PROGRESS.total = sum(name.endswith(progress.RULE) for name in begun)
-    PROGRESS.remote = not workflow.local_exec
-    PROGRESS.whole_night = any(name.endswith("summarise") for name in begun)
-    PROGRESS.attach(logger)
+    begin_run()
 
 
 onsuccess:
@@ -68,7 +64,7 @@ onerror:
     # Frames that failed keep rule summarise from running: tell of all here.
     problems = summary.write_partial(
         light_rows(),
-        map(outcome_of, LIGHTS.values()),
+        outcomes(),
         here("results/summary.csv"),
         here("results/summary.ecsv"),
     )

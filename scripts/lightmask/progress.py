@@ -1,10 +1,12 @@
 """Progress of a run on the terminal: frames done, rate, time left, failures, and a table at the end."""
 
+import json
 import logging
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TextIO
 
 from lightmask.flags import BITS
@@ -12,6 +14,7 @@ from lightmask.logs import CLEAR_LINE, failure
 from lightmask.night import number
 
 RULE = "mask_light"
+BATCH = "mask_batch"
 EVERY = 30.0
 """Seconds between two lines where there is no terminal, whose last line could be written anew."""
 
@@ -23,6 +26,8 @@ class Progress(logging.Handler):
     ----------
     total : int
         Frames to mask.
+    batches : dict
+        Of these, how many travel in each batch, by its number.
     remote : bool
         Whether jobs run elsewhere, so that their causes of failure do not come to this terminal.
     stream : file
@@ -35,19 +40,21 @@ class Progress(logging.Handler):
     def __init__(
         self,
         total: int = 0,
+        batches: Mapping[str, int] | None = None,
         remote: bool = False,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         super().__init__()
-        self.total, self.remote, self.clock = total, remote, clock
+        self.total, self.batches, self.remote, self.clock = total, batches or {}, remote, clock
         self.whole_night = True  # and not single results only, so that there is a summary to tell
         self.stream = stream or sys.stderr
         self.live = self.stream.isatty()
         self.started = self.told = clock()
         self.first: float | None = None  # when the first frame was begun: the rate knows nothing of masks
         self.done = self.failed = 0
-        self._frames: set[int] = set()
+        self._frames: dict[int, int] = {}  # frames of each job under way
+        self._lists: dict[int, Path] = {}  # where a batch lists its bad frames
         self._shown = ""
 
     def attach(self, logger: logging.Logger) -> None:
@@ -80,17 +87,23 @@ class Progress(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take note of a job."""
-        event = _event(record)
-        of_frame = str(record.__dict__.get("rule_name")).endswith(RULE)  # an imported rule has a prefix
-        if event == "job_info" and of_frame:
-            self._frames.add(record.__dict__["jobid"])
+        event, told = _event(record), record.__dict__
+        job = told.get("jobid", told.get("job_id"))
+        rule = str(told.get("rule_name"))
+        if event == "job_info" and rule.endswith((RULE, BATCH)):  # an imported rule has a prefix
+            self._frames[job] = 1
+            if rule.endswith(BATCH):
+                self._frames[job] = self.batches.get(told["wildcards"]["number"], 0)
+                self._lists[job] = Path(told["output"][0])
             self.first = self.clock() if self.first is None else self.first
-        elif event == "job_finished":
-            self.done += record.__dict__["job_id"] in self._frames
+        elif event == "job_finished" and job in self._frames:
+            bad = len(json.loads(self._lists[job].read_text(encoding="utf-8"))) if job in self._lists else 0
+            self.failed += bad
+            self.done += self._frames[job] - bad
         elif event == "job_error":
-            self.failed += of_frame
+            self.failed += rule.endswith(RULE)
             if self.remote:
-                for cause in filter(None, map(failure, record.__dict__.get("log") or ())):
+                for cause in filter(None, map(failure, told.get("log") or ())):
                     self._clear()
                     self.stream.write(f"{cause}\n")
         if self.live and self.total:

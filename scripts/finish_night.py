@@ -1,0 +1,41 @@
+"""Rule finish_night: write the summary when all batches are done."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import nested
+from lightmask import FrameError
+from lightmask.logs import logged_to
+
+LATENCY = 120  # s, after which a shared file system shows what another machine wrote
+
+
+def main(plan_file, batches, statistics, output):
+    """Summarise the night; fail if any frame has no result."""
+    bad = [frame for batch in batches for frame in json.loads(Path(batch).read_text(encoding="utf-8"))]
+    if bad:
+        raise FrameError(f"{len(bad)} frames could not be masked")
+    end = time.monotonic() + LATENCY
+    while not all(map(Path.exists, map(Path, statistics))) and time.monotonic() < end:
+        time.sleep(1)
+    settings = json.loads(Path(plan_file).read_text(encoding="utf-8"))["settings"]
+    tables = ["results/summary.csv", "results/summary.ecsv"]
+    # By force: the times of files that other machines wrote may be seen late too.
+    if not nested.make(settings, tables, {"cores": 1}, allowed_rules=["summarise"], forcetargets=True):
+        raise FrameError("the summary could not be written")
+    for old in Path(output).parent.iterdir():  # of runs that were killed
+        if old != Path(plan_file).parent:
+            shutil.rmtree(old)
+    Path(output).touch()
+
+
+if "snakemake" in globals():
+    with logged_to(snakemake.log[0]):
+        main(
+            plan_file=snakemake.input.plan,
+            batches=snakemake.input.batches,
+            statistics=snakemake.params.statistics,
+            output=snakemake.output[0],
+        )
