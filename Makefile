@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 
-.PHONY: demo report test check bench bench-run figures docs lock clean
+.PHONY: demo report test test-cluster check bench bench-run figures docs lock clean
 
 demo: .venv/workflow ## mask the built-in night
 	$(RUN) snakemake --cores all
@@ -14,6 +14,9 @@ report: .venv/workflow ## results/report.html, of what is there
 
 test: .venv/test ## all tests
 	$(RUN) pytest
+
+test-cluster: .venv/slurm ## on a Slurm that the tests start, which needs root and slurm-wlm
+	$(RUN) pytest tests/cluster
 
 check: .venv/test ## what needs no test run: lint, format, types
 	$(RUN) ruff check .
@@ -42,6 +45,8 @@ lock: ## pin all dependencies anew
 	$(LOCK) --extra workflow --output-file envs/requirements.txt
 	$(LOCK) --extra workflow --extra test --constraint envs/requirements.txt \
 		--output-file envs/requirements-test.txt
+	$(LOCK) --extra workflow --extra slurm --constraint envs/requirements-test.txt \
+		--output-file envs/requirements-slurm.txt
 
 clean:
 	rm -rf .venv results .snakemake
@@ -57,3 +62,8 @@ clean:
 .venv/test: .venv/bin/python envs/requirements-test.txt
 	$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement envs/requirements-test.txt
 	touch $@ .venv/workflow
+
+# Not for everybody: it imports pandas at every start of Snakemake.
+.venv/slurm: .venv/test envs/requirements-slurm.txt
+	$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement envs/requirements-slurm.txt
+	touch $@

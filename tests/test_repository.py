@@ -20,7 +20,7 @@ def pins(path):
     return dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", text(path), re.MULTILINE))
 
 
-@pytest.mark.parametrize("lock", ["envs/requirements.txt", "envs/requirements-test.txt"])
+@pytest.mark.parametrize("lock", ["envs/requirements.txt", "envs/requirements-test.txt", "envs/requirements-slurm.txt"])
 def test_every_requirement_has_hashes(lock):
     entries = re.split(r"\n(?=\S)", text(lock).strip())
     assert len(entries) == len(pins(lock)) > 50
@@ -44,6 +44,7 @@ def test_conda_environment_has_what_the_package_needs():
 
 def test_tests_run_with_the_versions_that_users_get():
     assert pins("envs/requirements.txt").items() <= pins("envs/requirements-test.txt").items()
+    assert pins("envs/requirements.txt").items() <= pins("envs/requirements-slurm.txt").items()
 
 
 def test_shipped_configuration_shows_the_defaults():
