@@ -77,8 +77,3 @@ rule finish_night:
         "Finishing the night"
     script:
         "../scripts/finish_night.py"
-
-
-onstart:
-    lock_frames()
-    steady_executor()

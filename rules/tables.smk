@@ -50,6 +50,8 @@ rule summarise:
 
 
 onstart:
+    lock_frames()
+    steady_executor()
     begin_run()
 
 

@@ -18,6 +18,7 @@ PROFILE = CHECKOUT / "profiles/slurm"
 PATIENCE = 240  # s, after which a run counts as hanging
 SLOW = ["cosmic_rays={detector: ccdproc}"]  # seconds a frame, so that there is time to act
 SLOW_LIGHTS = [f"slow {number}.fits" for number in range(8)]
+TABLES = ("frames.csv", "summary.csv", "summary.ecsv")
 NAMES = ["plain.fits", "a b (c).fits", "com,ma.fits", "quo'te.fits", 'dq"uote.fits', "ünïcode é.fits"]
 
 
@@ -51,14 +52,14 @@ def digests(results):
     """SHA-256 of all that a run makes, but for what knows the time."""
     return {
         str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for folder in ("masked", "statistics", "combined_masks")
+        for folder in ("masked", "statistics", "combined_masks", "pictures/frames", "pictures/masks")
         for path in sorted((results / folder).rglob("*"))
         if path.is_file() and path.suffix != ".part"
-    } | {name: (results / name).read_text() for name in ("frames.csv", "summary.csv") if (results / name).exists()}
+    } | {name: (results / name).read_text() for name in TABLES if (results / name).exists()}
 
 
 def made_so_far(results):
-    return {name: digest for name, digest in digests(results).items() if name.startswith(("masked", "statistics"))}
+    return {name: digest for name, digest in digests(results).items() if name.startswith(("masked", "statistics", "pictures/frames"))}
 
 
 class ClusterRun:
