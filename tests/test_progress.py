@@ -46,10 +46,35 @@ def test_frames_are_counted_and_other_jobs_are_not():
     tell(progress, "job_finished", job_id=1)
     tell(progress, "job_finished", job_id=3)
     assert progress.line() == "1 of 4 frames, 30.0 a minute, 6 s left"
-    tell(progress, "job_error", logging.ERROR, rule_name="mask_light", log=["nowhere.log"])
+    tell(progress, "job_error", logging.ERROR, jobid=2, rule_name="mask_light", log=["nowhere.log"])
     assert progress.line() == "2 of 4 frames, 1.0 a second, 2 s left, 1 failed"
     progress.done = 3
     assert progress.line() == "4 of 4 frames, finishing, 1 failed"
+
+
+def test_a_batch_counts_as_its_frames_and_a_second_attempt_as_none(tmp_path):
+    (tmp_path / "2.json").write_text('["bad.fits"]')
+    clock = Clock()
+    progress = Progress(7, {"1": 4, "2": 3}, stream=Terminal(), clock=clock)
+    for job, number in ((1, "1"), (2, "2")):
+        batch = {"wildcards": {"plan": "p", "number": number}, "output": [str(tmp_path / f"{number}.json")]}
+        tell(progress, "job_info", jobid=job, rule_name="mask_batch", **batch)
+    tell(progress, "job_error", logging.ERROR, jobid=1, rule_name="mask_batch")  # and is tried again
+    clock.now = 6.0
+    tell(progress, "job_finished", job_id=2)
+    assert progress.line() == "3 of 7 frames, 30.0 a minute, 8 s left, 1 failed"
+    (tmp_path / "1.json").write_text("[]")
+    tell(progress, "job_finished", job_id=1)
+    assert progress.line() == "7 of 7 frames, finishing, 1 failed"
+
+
+def test_a_frame_that_is_tried_again_has_not_failed_yet():
+    progress = Progress(1, stream=Terminal())
+    begin(progress, 1)
+    tell(progress, "job_error", logging.ERROR, jobid=1, rule_name="mask_light")
+    begin(progress, 1)
+    tell(progress, "job_finished", job_id=1)
+    assert progress.line() == "1 of 1 frames, finishing"
 
 
 def test_a_terminal_has_one_line_that_is_written_anew_when_it_changes():
@@ -78,7 +103,7 @@ def test_causes_of_jobs_that_run_elsewhere_are_told(tmp_path):
     (tmp_path / "a.log").write_text("reading\nFAILED: a.fits: broken; mend it\n")
     stream = Terminal()
     progress = Progress(1, remote=True, stream=stream)
-    tell(progress, "job_error", logging.ERROR, rule_name="mask_light", log=[str(tmp_path / "a.log")])
+    tell(progress, "job_error", logging.ERROR, jobid=2, rule_name="mask_light", log=[str(tmp_path / "a.log")])
     assert "\x1b[Ka.fits: broken; mend it\n" in stream.getvalue()
 
 

@@ -52,7 +52,8 @@ class Progress(logging.Handler):
         self.live = self.stream.isatty()
         self.started = self.told = clock()
         self.first: float | None = None  # when the first frame was begun: the rate knows nothing of masks
-        self.done = self.failed = 0
+        self.done = self.bad = 0
+        self._failed: set[int] = set()  # jobs of single frames
         self._frames: dict[int, int] = {}  # frames of each job under way
         self._lists: dict[int, Path] = {}  # where a batch lists its bad frames
         self._shown = ""
@@ -88,20 +89,22 @@ class Progress(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Take note of a job."""
         event, told = _event(record), record.__dict__
-        job = told.get("jobid", told.get("job_id"))
+        job: Any = told.get("jobid", told.get("job_id"))
         rule = str(told.get("rule_name"))
         if event == "job_info" and rule.endswith((RULE, BATCH)):  # an imported rule has a prefix
             self._frames[job] = 1
+            self._failed.discard(job)  # tried again
             if rule.endswith(BATCH):
                 self._frames[job] = self.batches.get(told["wildcards"]["number"], 0)
                 self._lists[job] = Path(told["output"][0])
             self.first = self.clock() if self.first is None else self.first
         elif event == "job_finished" and job in self._frames:
             bad = len(json.loads(self._lists[job].read_text(encoding="utf-8"))) if job in self._lists else 0
-            self.failed += bad
+            self.bad += bad
             self.done += self._frames[job] - bad
         elif event == "job_error":
-            self.failed += rule.endswith(RULE)
+            if rule.endswith(RULE):
+                self._failed.add(job)
             if self.remote:
                 for cause in filter(None, map(failure, told.get("log") or ())):
                     self._clear()
@@ -116,6 +119,11 @@ class Progress(logging.Handler):
             self.told = self.clock()
             self.stream.write(f"{self.line()}\n")
             self.stream.flush()
+
+    @property
+    def failed(self) -> int:
+        """Frames without a result, so far."""
+        return self.bad + len(self._failed)
 
     def line(self) -> str:
         """Say how far the run is: ``12 of 200 frames, 3.1 a second, 1 min left, 1 failed``."""

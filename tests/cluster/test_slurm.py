@@ -59,7 +59,8 @@ def digests(results):
 
 
 def made_so_far(results):
-    return {name: digest for name, digest in digests(results).items() if name.startswith(("masked", "statistics", "pictures/frames"))}
+    of_frames = ("masked", "statistics", "pictures/frames")
+    return {name: digest for name, digest in digests(results).items() if name.startswith(of_frames)}
 
 
 class ClusterRun:
