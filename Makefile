@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 
-.PHONY: demo report test test-cluster check bench bench-run figures docs lock clean
+.PHONY: demo report test test-cluster check bench bench-run bench-cluster figures docs lock clean
 
 demo: .venv/workflow ## mask the built-in night
 	$(RUN) snakemake --cores all
@@ -17,6 +17,9 @@ test: .venv/test ## all tests
 
 test-cluster: .venv/slurm ## on a Slurm that the tests start, which needs root and slurm-wlm
 	$(RUN) pytest tests/cluster
+
+bench-cluster: .venv/slurm ## batches against groups and no Slurm, on the same
+	.venv/bin/python tests/cluster/bench_slurm.py
 
 check: .venv/test ## what needs no test run: lint, format, types
 	$(RUN) ruff check .

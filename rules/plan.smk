@@ -18,7 +18,9 @@ IS_IMPORTED = (
 
 def in_batches():
     """Tell whether frames travel in batches; known once a run starts, not before."""
-    if IS_IMPORTED or CONFIG["frames_per_job"] == 0:
+    part = workflow.dag_settings
+    is_whole = not (part.until or part.omit_from or part.batch)
+    if IS_IMPORTED or CONFIG["frames_per_job"] == 0 or not is_whole:
         return False
     if CONFIG["frames_per_job"] is not None:
         return True

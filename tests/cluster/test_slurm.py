@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import CHECKOUT, run_workflow, write_light, write_night
@@ -243,3 +244,41 @@ def test_slurmctld_is_away_for_a_while(slurm, slow_run, expected):
         run.process.wait(25)
     slurm.start_controller()
     check_same(run, expected)
+
+
+def test_one_allocation_of_one_node_goes_on_where_it_stopped(slurm, slow_night, expected, tmp_path):
+    results = tmp_path / "work/results"
+    script = ["--cpus-per-task=1", "--mem=2G", "--time=10", "--output", tmp_path / "job.log", PROFILE / "one_node.sh"]
+    run = [CHECKOUT, "--directory", tmp_path / "work", "--config", f"frames={slow_night}", *SLOW, "required_masks=[]"]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+    def submit():
+        environment = os.environ | {"PATH": path}
+        submitted = subprocess.run(
+            ["sbatch", "--parsable", *script, *run], env=environment, capture_output=True, text=True, check=True
+        )
+        return submitted.stdout.strip()
+
+    def ended():
+        return not output_of("squeue", "-h", "-t", "PENDING,RUNNING,COMPLETING").strip()
+
+    def made():
+        return {path: path.stat().st_mtime_ns for path in (results / "statistics").glob("*.json")}
+
+    def stop(*how):
+        before = made()
+        job = submit()
+        wait_for(lambda: len(made()) >= len(before) + 2, 120, "more frames")
+        output_of("scancel", *how, job)
+        wait_for(ended, 60, "the end of the allocation")
+        assert before.items() < made().items()
+        assert len(made()) < len(SLOW_LIGHTS)
+        assert made_so_far(results).items() <= expected.items()
+
+    stop("--batch", "--signal=INT")  # as Slurm does before the time limit
+    stop()  # and at it
+    before = made()
+    submit()
+    wait_for(ended, PATIENCE, "the end of the allocation")
+    assert digests(results) == expected
+    assert before.items() <= made().items()
