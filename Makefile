@@ -13,7 +13,7 @@ report: .venv/workflow ## results/report.html, of what is there
 	$(RUN) snakemake --report results/report.html --quiet all
 
 test: .venv/test ## all tests
-	$(RUN) pytest
+	$(RUN) pytest --numprocesses auto --dist worksteal
 
 test-cluster: .venv/slurm ## on a Slurm that the tests start, which needs root and slurm-wlm
 	$(RUN) pytest tests/cluster
