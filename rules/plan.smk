@@ -60,9 +60,8 @@ def needed(**dag):
         raise WorkflowError(str(error))
 
 
-def names_needed(**dag):
-    """Name the frames that need masking."""
-    made = needed(**dag)
+def frames_among(made):
+    """Name the frames that are masked where these files are made."""
     return [name for name in LIGHTS if f"results/masked/{name}" in made]
 
 
@@ -72,7 +71,7 @@ def night_plan():
     settings = workflow.dag_settings
     forced = {"forceall": settings.forceall, "forcerun": sorted(settings.forcerun)}
     made = needed(**forced)
-    names = [name for name in LIGHTS if f"results/masked/{name}" in made]
+    names = frames_among(made)
     if not names and "results/summary.csv" not in made:
         return {}
     # Frames of one size stay together: they need the same memory.
@@ -173,7 +172,7 @@ def batch_minutes(wildcards, threads, attempt):
 
 def outcomes():
     """Give what became of every LIGHT frame; in batches, an old result counts as none."""
-    stale = set(names_needed()) if in_batches() else set()
+    stale = set(frames_among(needed())) if in_batches() else set()
     for name, frame in LIGHTS.items():
         statistics, log, logs_of_masks = outcome_of(frame)
         if name in stale:
