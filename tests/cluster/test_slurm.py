@@ -99,7 +99,7 @@ class ClusterRun:
 
         def busy():
             assert self.process.poll() is None, f"ended too early:\n{self.output}"
-            return slurm.jobs() and len(list((self.results / "statistics").glob("*"))) > 3
+            return slurm.jobs() and len(list((self.results / "statistics").glob("*"))) > 4
 
         wait_for(busy, 120, "a job at work")
         return slurm.jobs()
