@@ -1,8 +1,10 @@
 # The configuration, the frames of the night, and what each rule takes from them.
 import hashlib
+import functools
 import json
 import os
 import shlex
+import shutil
 import sys
 from collections import Counter
 
@@ -15,9 +17,13 @@ if os.path.exists(sys.executable):  # not quoted yet
     sys.executable = shlex.quote(sys.executable)
 
 from lightmask import (
+    FrameError,
     configuration,
     demo,
+    files,
     frames,
+    locks,
+    logs,
     masks,
     names,
     night,
@@ -32,6 +38,7 @@ DEMO = "results/demo"
 BYTES_PER_PIXEL = {"lightmask": 48, "ccdproc": 96}
 COMBINING_BYTES = 1e9
 PROGRESS = progress.Progress()
+AT_WORK = os.path.abspath(".snakemake/lightmask_at_work")
 REPORTING = any(said.startswith("--report") for said in sys.argv)
 
 
@@ -63,25 +70,83 @@ def checked_config():
 
 def search_folder():
     """List the files of the night, reading only headers that are new or changed."""
-    folder = here(DEMO) if IS_DEMO else Path(CONFIG["frames"]).expanduser()
-    if not (IS_DEMO or folder.is_dir()):
-        found = "a file" if folder.exists() else "nothing"
+    if not (IS_DEMO or FOLDER.is_dir()):
+        found = "a file" if FOLDER.exists() else "nothing"
         stop(
-            f"frames: found {found} at {folder.absolute()}; expected a folder of FITS files"
+            f"frames: found {found} at {FOLDER.absolute()}; expected a folder of FITS files"
         )
-    keywords = frames.keywords_needed(CONFIG)
-    results = here("results")
     try:
-        files = frames.scan(
-            folder,
-            cache=results / "headers.json",
-            keywords=keywords,
-            leave_out=[results],
-            planned=demo.described(keywords) if IS_DEMO else None,
+        return frames.scan(
+            FOLDER,
+            cache=RESULTS / "headers.json",
+            keywords=KEYWORDS,
+            leave_out=[RESULTS],
+            planned=demo.described(KEYWORDS) if IS_DEMO else None,
         )
     except OSError as error:
         stop(f"{error.filename}: {error.strerror}")
-    return frames.frames(files, CONFIG)
+
+
+def begun_alone(execute):
+    """Let a run begin only where no other one is at work, and clear up what a killed one left.
+
+    Until then nothing is written. What only looks (dry runs, reports, lists) may do so at any time.
+    """
+
+    @functools.wraps(execute)
+    def begin(*args, executor_plugin, **others):
+        if workflow.is_main_process:
+            try:
+                RESULTS.mkdir(parents=True, exist_ok=True)
+                kind = executor_plugin.common_settings
+                if workflow.execution_settings.lock and not kind.dryrun_exec:
+                    hold_results()
+                frames.remember(FILES, FOLDER, RESULTS / "headers.json", KEYWORDS)
+            except OSError as error:
+                stop(f"{RESULTS}: cannot be written ({error.strerror})")
+            except (FrameError, locks.BusyError) as error:
+                stop(str(error))
+        return execute(*args, executor_plugin=executor_plugin, **others)
+
+    return begin
+
+
+def hold_results():
+    """Keep other runs out of the results for as long as this process lives."""
+    try:
+        killed = locks.hold(RESULTS / ".lock")
+    except locks.BusyError as error:
+        raise locks.BusyError(
+            f"{RESULTS}: another run is at work there ({error}); wait for its end"
+        ) from None
+    except OSError as error:
+        if error.errno not in locks.UNSUPPORTED:
+            raise
+        logger.warning(
+            f"{RESULTS}: this file system has no locks ({error.strerror}); after a run that was killed, "
+            "use --unlock"
+        )
+        return
+    os.makedirs(os.path.dirname(AT_WORK), exist_ok=True)
+    with open(AT_WORK, "a") as jobs:
+        if locks.lock(jobs) or killed and wait_for_jobs(jobs):
+            files.remove_leftovers(RESULTS)
+    if killed and locks.is_here(killed):
+        # No run is at work here any more: what locks Snakemake has are left over.
+        shutil.rmtree(".snakemake/locks", ignore_errors=True)
+    elif killed and any(Path(".snakemake/locks").glob("*")):
+        logger.warning(
+            f"{RESULTS}: a run on another machine did not end in order ({locks.describe(killed)}); "
+            "if it is at work no more, use --unlock"
+        )
+
+
+def wait_for_jobs(jobs):
+    """Wait for jobs that outlived their run: what they write is to be out of the way."""
+    logger.warning(
+        f"{RESULTS}: waiting for jobs of a run that was killed and are still at work"
+    )
+    return locks.lock(jobs, wait=True)
 
 
 def frames_to_mask():
@@ -146,7 +211,11 @@ def digest_of_library():
 
 CONFIG = checked_config()
 IS_DEMO = os.path.normpath(CONFIG["frames"]) == DEMO
-NIGHT = search_folder()
+FOLDER = here(DEMO) if IS_DEMO else Path(CONFIG["frames"]).expanduser()
+RESULTS = here("results")
+KEYWORDS = frames.keywords_needed(CONFIG)
+FILES = search_folder()
+NIGHT = frames.frames(FILES, CONFIG)
 LIGHTS = frames_to_mask()
 PLACES = {name: place for place, name in enumerate(LIGHTS)}
 MATCHER = masks.MaskMatcher(NIGHT, CONFIG)
@@ -162,6 +231,9 @@ MADE_MASKS = {
 LIBRARY = digest_of_library()
 if workflow.is_main_process and not REPORTING:
     say_what_is_left_out()
+os.environ[logs.AT_WORK] = AT_WORK
+# The first moment at which it is known that this is a run, and which.
+workflow.execute = begun_alone(workflow.execute)
 
 
 def file_of(frame):
@@ -170,8 +242,7 @@ def file_of(frame):
         return frame.path  # made by a rule, so a prefix applies
     if IS_DEMO and frame.path in demo.NAMES:
         return f"{DEMO}/{frame.path}"  # made by a rule too
-    folder = here(DEMO) if IS_DEMO else Path(CONFIG["frames"]).expanduser()
-    path = folder / frame.path
+    path = FOLDER / frame.path
     if "{" in str(path) or "<" in str(path):
         # Snakemake takes {word} for a wildcard and <word> for a variable wherever they stand: go by a link.
         link = here(f"results/links/{names.encode(frame.path)}")

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -89,10 +90,11 @@ def write_calibrations(folder):
 class Run:
     """A finished run of the workflow."""
 
-    def __init__(self, process, work):
+    def __init__(self, process, work, seconds=0.0):
         self.returncode = process.returncode
         self.output = process.stdout
         self.results = work / "results"
+        self.seconds = seconds
 
     @property
     def jobs(self):
@@ -101,23 +103,35 @@ class Run:
         return sorted(message for message in started if not message.startswith("All frames are masked"))
 
 
-def run_workflow(work, *arguments, snakefile=CHECKOUT / "Snakefile", cores=2):
-    """Run `snakemake` as a user does, in a working directory of its own."""
+def command(work, *arguments, snakefile=CHECKOUT / "Snakefile", cores=2):
+    """Give the command that starts `snakemake` as a user does, in a working directory of its own."""
+    python = [sys.executable, "-m", "snakemake"]
+    return [*python, "-s", snakefile, "--directory", work, "--cores", str(cores), *arguments]
+
+
+def run_workflow(work, *arguments, before=(), **options):
+    """Run `snakemake` to its end; `before` is what stands before it on the command line."""
+    started = time.monotonic()
     process = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-s", snakefile, "--directory", work, "--cores", str(cores), *arguments],
+        [*before, *command(work, *arguments, **options)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         timeout=600,
         check=False,
     )
-    return Run(process, Path(work))
+    return Run(process, Path(work), time.monotonic() - started)
 
 
 @pytest.fixture(scope="session")
-def demo_results(tmp_path_factory):
-    """Give the results of the demo night, run as `make demo` does."""
-    work = tmp_path_factory.mktemp("demo")
-    run = run_workflow(work)
+def demo_run(tmp_path_factory):
+    """Mask the demo night, as `make demo` does."""
+    run = run_workflow(tmp_path_factory.mktemp("demo"))
     assert run.returncode == 0, run.output
-    return work / "results"
+    return run
+
+
+@pytest.fixture(scope="session")
+def demo_results(demo_run):
+    """Give the results of the demo night."""
+    return demo_run.results

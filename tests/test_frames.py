@@ -25,7 +25,10 @@ def found_in(folder, **options):
 
 def scanned(folder, config=DEFAULTS, **options):
     """Scan a folder, with the cache beside it."""
-    return frames.scan(folder, folder.parent / "headers.json", frames.keywords_needed(config), **options)
+    cache, keywords = folder.parent / "headers.json", frames.keywords_needed(config)
+    files = frames.scan(folder, cache, keywords, **options)
+    frames.remember(files, folder, cache, keywords)
+    return files
 
 
 def night(folder, config=DEFAULTS):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lightmask import FrameError, names, quantities
+from lightmask.files import whole_file
 from lightmask.fitsfile import Hdu, Header, Value, read_headers, shape_text
 from lightmask.images import COMPRESSION, FITS_BEGINNING, check_beginning, find_image, readable
 
@@ -188,7 +189,7 @@ def scan(
     folder : Path
         The frames folder.
     cache : Path
-        JSON file with what earlier scans read, rewritten if anything changed.
+        JSON file with what an earlier scan found, as `remember` wrote it.
         A file counts as unchanged while its size and mtime stay the same.
     keywords : list of str
         What to take from each header.
@@ -203,10 +204,9 @@ def scan(
     dict
         By path relative to `folder`, sorted: what `describe` gives.
     """
-    key = {"folder": str(folder.absolute()), "keywords": keywords}
     try:
         old = json.loads(cache.read_text(encoding="utf-8"))
-        known = old["files"] if old["key"] == key else {}
+        known = old["files"] if old["key"] == _key(folder, keywords) else {}
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         known = {}  # no cache, or not one of ours: read anew
     files = {path: {"stamp": None, **described} for path, described in (planned or {}).items()}
@@ -217,12 +217,19 @@ def scan(
             entry = {"stamp": stamp, **_read(folder / path, keywords, status)}
         files[path] = entry
     files = dict(sorted(files.items()))
-    if files != known or not cache.exists():
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        part = cache.with_name(f"{cache.name}.{os.getpid()}.part")
-        part.write_text(json.dumps({"key": key, "files": files}, indent=0), encoding="utf-8")
-        part.replace(cache)
     return files
+
+
+def remember(files: dict[str, Any], folder: Path, cache: Path, keywords: list[str]) -> None:
+    """Write what `scan` found, if it is not what its cache holds already, for later scans."""
+    text = json.dumps({"key": _key(folder, keywords), "files": files}, indent=0)
+    if not cache.exists() or cache.read_text(encoding="utf-8", errors="replace") != text:
+        with whole_file(cache) as part:
+            part.write_text(text, encoding="utf-8")
+
+
+def _key(folder: Path, keywords: list[str]) -> dict[str, Any]:
+    return {"folder": str(folder.absolute()), "keywords": keywords}
 
 
 def keywords_needed(config: dict[str, Any]) -> list[str]:

@@ -5,9 +5,11 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TextIO
 
 from lightmask import FrameError
+from lightmask.locks import lock
 
 FAILED = "FAILED: "
 """How the line begins that says why a job failed: the last line of its log."""
@@ -15,6 +17,9 @@ FAILED = "FAILED: "
 
 CLEAR_LINE = "\r\x1b[K"
 """What empties a terminal's last line, where the progress of a run may stand."""
+
+AT_WORK = "LIGHTMASK_AT_WORK"
+"""Environment variable: the file that jobs lock together while they are at work."""
 
 _terminal = 2
 """File descriptor of the terminal's stderr while both streams go to a log."""
@@ -55,32 +60,51 @@ def logged_to(path: str | os.PathLike) -> Iterator[None]:
     global _terminal  # noqa: PLW0603 - as are the file descriptors of a process
     streams = (sys.stdout, sys.stderr)
     saved = [os.dup(stream.fileno()) for stream in streams]
-    with open(path, "w+", encoding="utf-8") as log:
+    with _at_work(), _opened(path) as log:
         for stream in streams:
             stream.flush()
             os.dup2(log.fileno(), stream.fileno())
         _terminal = saved[1]
         try:
             yield
+            sys.stdout.flush()
         except Exception as error:
-            if isinstance(error, FrameError):
-                cause = str(error)
-            else:
-                traceback.print_exc()
-                cause = f"{type(error).__name__}: {error}"
+            cause = str(error) if isinstance(error, FrameError) else f"{type(error).__name__}: {error}"
             line = (FAILED + " ".join(cause.split()) + "\n").encode(errors="backslashreplace")
-            for stream in streams:
-                stream.flush()
-            unfinished = os.path.getsize(path) and os.pread(log.fileno(), 1, os.path.getsize(path) - 1) != b"\n"
-            os.write(log.fileno(), b"\n" * bool(unfinished) + line)
-            _tell(line)
+            _tell(line)  # first, as the disk of the log may be full
+            with suppress(OSError):
+                if not isinstance(error, FrameError):
+                    traceback.print_exc()
+                for stream in streams:
+                    stream.flush()
+                unfinished = os.path.getsize(path) and os.pread(log.fileno(), 1, os.path.getsize(path) - 1) != b"\n"
+                os.write(log.fileno(), b"\n" * bool(unfinished) + line)
             raise SystemExit(1) from None
         finally:
             _terminal = 2
             for stream, original in zip(streams, saved, strict=True):
-                stream.flush()
+                with suppress(OSError):
+                    stream.flush()
                 os.dup2(original, stream.fileno())
                 os.close(original)
+
+
+def _opened(path: str | os.PathLike) -> TextIO:
+    try:
+        return open(path, "w+", encoding="utf-8")
+    except OSError as error:
+        _tell(f"{os.fspath(path)}: cannot be written ({error.strerror})\n".encode(errors="backslashreplace"))
+        raise SystemExit(1) from None
+
+
+@contextmanager
+def _at_work() -> Iterator[None]:
+    """Hold a lock that tells a later run of this job, should the job outlive its own run."""
+    with ExitStack() as stack:
+        with suppress(OSError):  # a file system without locks: then later runs cannot know
+            if path := os.environ.get(AT_WORK):
+                lock(stack.enter_context(open(path, "a")), shared=True)
+        yield
 
 
 @contextmanager

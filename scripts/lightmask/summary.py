@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lightmask import flags
-from lightmask.files import whole_file
+from lightmask.files import PART, whole_file
 from lightmask.logs import failure
 from lightmask.night import remarks
 
@@ -129,7 +129,7 @@ def orphans(masked: Path, expected: Iterable[str]) -> list[str]:
     """List masked frames, by name, that are not expected any more."""
     known = set(expected)
     found = (path.relative_to(masked).as_posix() for path in masked.rglob("*") if path.is_file())
-    return sorted(name for name in found if name not in known and not name.endswith(".part"))
+    return sorted(name for name in found if name not in known and not name.endswith(PART))
 
 
 def write_summary(rows: list[dict[str, Any]], csv_path: str | os.PathLike, ecsv_path: str | os.PathLike) -> None:

@@ -1,0 +1,101 @@
+"""Locks that the kernel frees however their holder ends, so that none is ever left behind."""
+
+import atexit
+import errno
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from typing import IO, Any
+
+UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+"""What a file system answers that has no locks."""
+
+UNKNOWN = {"process": "?", "host": "?", "boot": "?", "since": "?"}
+
+
+class BusyError(Exception):
+    """Another run is at work; the message says which."""
+
+
+def lock(file: IO, shared: bool = False, wait: bool = False) -> bool:
+    """Lock an open file, alone or together with others that share it, until it is closed.
+
+    Returns
+    -------
+    bool
+        False if others are in the way, and it is not to `wait` for them.
+
+    Raises
+    ------
+    OSError
+        Where the file system has no locks.
+    """
+    try:
+        fcntl.flock(file.fileno(), (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
+
+
+def hold(path: Path) -> dict[str, Any] | None:
+    """Hold a lock until this process ends, and say in its file who does.
+
+    Parameters
+    ----------
+    path : Path
+        The lock's file, made where there is none. It is empty while nobody holds
+        the lock, unless the last holder was killed.
+
+    Returns
+    -------
+    dict or None
+        Who held the lock last and was killed: ``process``, ``host``, ``boot``, ``since``.
+
+    Raises
+    ------
+    BusyError
+        If another process holds the lock.
+    OSError
+        If the file cannot be written, or the file system has no locks.
+    """
+    file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - open until the process ends
+    if not lock(file):
+        raise BusyError(describe(_read(path) or UNKNOWN))
+    killed = _read(path)
+    file.truncate(0)
+    since = time.strftime("%Y-%m-%d %H:%M:%S %z")
+    json.dump({"process": os.getpid(), "host": os.uname().nodename, "boot": _boot(), "since": since}, file)
+    file.flush()
+    atexit.register(file.truncate, 0)
+    return killed
+
+
+def describe(holder: dict[str, Any]) -> str:
+    """Name the holder of a lock: ``process 17 on laptop since 2025-05-30 21:04:11 +0200``."""
+    return f"process {holder['process']} on {holder['host']} since {holder['since']}"
+
+
+def is_here(holder: dict[str, Any]) -> bool:
+    """Tell whether the holder of a lock ran on this machine.
+
+    A container may have another host name each time; a machine has another boot each time.
+    """
+    return holder["host"] == os.uname().nodename or holder["boot"] == _boot() != "?"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        found = json.loads(text)
+    except ValueError:  # killed, or seen, while it was written
+        return UNKNOWN if text else None
+    return UNKNOWN | found
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return "?"

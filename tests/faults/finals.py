@@ -1,0 +1,39 @@
+"""What stands under final names in a results folder, and whether it is what it ought to be."""
+
+import hashlib
+import json
+
+from PIL import Image
+
+NOT_RESULTS = ("logs", "benchmarks", "links")
+"""Folders whose files tell of jobs: they are begun before the job is."""
+
+
+def final_files(results):
+    """Give every file under a final name, by path relative to the results."""
+    paths = (path.relative_to(results) for path in results.rglob("*") if path.is_file())
+    return {
+        str(path): results / path for path in paths if path.parts[0] not in NOT_RESULTS and not path.name.startswith(".")
+    }
+
+
+def content(name, path):
+    """Give what must be the same in two runs: all bytes, but for two files that know the time."""
+    if name == "headers.json":  # the times of the files that were searched
+        read = json.loads(path.read_text(encoding="utf-8"))
+        return read["key"]["keywords"], {file: entry | {"stamp": None} for file, entry in read["files"].items()}
+    if name == "pictures/night.png":  # how long each job took
+        with Image.open(path) as picture:
+            picture.load()
+            return picture.format, picture.size
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def contents(results):
+    """Give the content of every file under a final name."""
+    return {name: content(name, path) for name, path in final_files(results).items()}
+
+
+def leftovers(results):
+    """List temporary files."""
+    return [path.name for path in results.rglob(".*") if path.name != ".lock"]
