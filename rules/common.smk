@@ -1,8 +1,8 @@
 # The configuration, the frames of the night, and what each rule takes from them.
 import hashlib
-import functools
 import json
 import os
+import resource
 import shlex
 import shutil
 import sys
@@ -87,28 +87,39 @@ def search_folder():
         stop(f"{error.filename}: {error.strerror}")
 
 
-def begun_alone(execute):
+def begin_alone(executor_plugin, **others):
     """Let a run begin only where no other one is at work, and clear up what a killed one left.
 
     Until then nothing is written. What only looks (dry runs, reports, lists) may do so at any time.
     """
+    if not workflow.is_main_process:
+        return
+    dry = executor_plugin.common_settings.dryrun_exec
+    try:
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        if not dry:
+            provide_file_handles()
+            if workflow.execution_settings.lock:
+                hold_results()
+        frames.remember(FILES, FOLDER, RESULTS / "headers.json", KEYWORDS)
+    except (OSError, FrameError, locks.BusyError) as error:
+        if dry and not isinstance(error, locks.BusyError):
+            return  # what is only planned need not be written
+        reason = getattr(error, "strerror", None)
+        stop(f"{RESULTS}: cannot be written ({reason})" if reason else str(error))
 
-    @functools.wraps(execute)
-    def begin(*args, executor_plugin, **others):
-        if workflow.is_main_process:
-            try:
-                RESULTS.mkdir(parents=True, exist_ok=True)
-                kind = executor_plugin.common_settings
-                if workflow.execution_settings.lock and not kind.dryrun_exec:
-                    hold_results()
-                frames.remember(FILES, FOLDER, RESULTS / "headers.json", KEYWORDS)
-            except OSError as error:
-                stop(f"{RESULTS}: cannot be written ({error.strerror})")
-            except (FrameError, locks.BusyError) as error:
-                stop(str(error))
-        return execute(*args, executor_plugin=executor_plugin, **others)
 
-    return begin
+def provide_file_handles():
+    """Let this process open as many files as it will, where the system allows it; stop where not."""
+    needed = 24 + 4 * (workflow.resource_settings.cores or 0)  # measured: 14 and 3
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        stop(
+            f"file handles: found {hard} that may be open at a time, expected {needed}; raise ulimit -n, or take "
+            "fewer cores"
+        )
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def hold_results():
@@ -233,7 +244,7 @@ if workflow.is_main_process and not REPORTING:
     say_what_is_left_out()
 os.environ[logs.AT_WORK] = AT_WORK
 # The first moment at which it is known that this is a run, and which.
-workflow.execute = begun_alone(workflow.execute)
+workflow.execute = locks.chained(begin_alone, workflow.execute)
 
 
 def file_of(frame):

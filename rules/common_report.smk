@@ -131,3 +131,24 @@ def draw_partial_night():
     night.draw_files(here("results/summary.csv"), benchmarks(), picture, page)
     for path in (picture, page):
         os.utime(path, (0, 0))
+
+
+def tell_of_failures():
+    """Summarise a night of which frames failed, which keep rule summarise from running, and tell of all."""
+    try:
+        problems = summary.write_partial(
+            light_rows(),
+            outcomes(),
+            here("results/summary.csv"),
+            here("results/summary.ecsv"),
+        )
+        if CONFIG["pictures"]:
+            draw_partial_night()
+    except FrameError as error:  # the disk is full, for example
+        PROGRESS.detach(logger)
+        logger.error(f"no summary of this run: {error}")
+        return
+    end_of_run()
+    logger.error(f"{len(problems)} of {len(LIGHTS)} LIGHT frames have no result:")
+    for problem in dict.fromkeys(problems):  # a broken mask is told once
+        logger.error(problem)

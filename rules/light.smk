@@ -24,6 +24,7 @@ rule mask_light:
         runtime=masking_minutes,
     params:
         sealed=masking_parameters,
+        memory=masking_memory,
         library=LIBRARY,
     message:
         "Masking {wildcards.frame}"

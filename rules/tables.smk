@@ -63,16 +63,4 @@ onsuccess:
 
 
 onerror:
-    # Frames that failed keep rule summarise from running: tell of all here.
-    problems = summary.write_partial(
-        light_rows(),
-        outcomes(),
-        here("results/summary.csv"),
-        here("results/summary.ecsv"),
-    )
-    if CONFIG["pictures"]:
-        draw_partial_night()
-    end_of_run()
-    logger.error(f"{len(problems)} of {len(LIGHTS)} LIGHT frames have no result:")
-    for problem in dict.fromkeys(problems):  # a broken mask is told once
-        logger.error(problem)
+    tell_of_failures()

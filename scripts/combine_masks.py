@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from lightmask.images import unchanged
 from lightmask.logs import logged_to
 from lightmask.masks import combine_files
 
@@ -10,7 +11,8 @@ from lightmask.masks import combine_files
 def main(files, params, output):
     """Combine masks, and draw the combination if that is asked for."""
     kinds, names, radii, caption = json.loads(params)
-    combine_files(list(zip(kinds, files, names, strict=True)), radii, output.mask)
+    with unchanged(files, names):
+        combine_files(list(zip(kinds, files, names, strict=True)), radii, output.mask)
     if output.get("picture"):
         from lightmask.pictures import draw_combined_mask
 

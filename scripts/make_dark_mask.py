@@ -1,12 +1,14 @@
 """Rule make_dark_mask: make a dark mask from the darks of a camera."""
 
 from lightmask.dark_mask import make_dark_mask
+from lightmask.images import unchanged
 from lightmask.logs import logged_to
 
 
 def main(files, names, cards, keywords, config, output, memory):
     """Make the mask of darks given as files and their paths in the frames folder."""
-    make_dark_mask(list(zip(files, names, strict=True)), cards, keywords, config, output, memory)
+    with unchanged(files, names):
+        make_dark_mask(list(zip(files, names, strict=True)), cards, keywords, config, output, memory)
 
 
 if "snakemake" in globals():

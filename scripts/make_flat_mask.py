@@ -1,12 +1,14 @@
 """Rule make_flat_mask: make a flat mask from the flats of a camera and filter."""
 
 from lightmask.flat_mask import make_flat_mask
+from lightmask.images import unchanged
 from lightmask.logs import logged_to
 
 
 def main(files, names, cards, keywords, config, output):
     """Make the mask of flats given as files and their paths in the frames folder."""
-    make_flat_mask(list(zip(files, names, strict=True)), cards, keywords, config, output)
+    with unchanged(files, names):
+        make_flat_mask(list(zip(files, names, strict=True)), cards, keywords, config, output)
 
 
 if "snakemake" in globals():

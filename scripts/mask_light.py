@@ -6,8 +6,8 @@ from lightmask import FrameError
 from lightmask.logs import logged_to
 
 
-def main(frame, masks, output, params, threads):
-    """Mask a frame, unless the search of the folder found a problem with it."""
+def main(frame, masks, output, params, threads, memory):
+    """Mask a frame, unless the search of the folder found a problem with it; memory is allowed and needed, in MB."""
     name, problem, config, caption = json.loads(params)
     if problem:
         raise FrameError(f"{name}: {problem}")
@@ -15,19 +15,22 @@ def main(frame, masks, output, params, threads):
 
     # Read when the detector is imported; its threads are not to exceed the job's.
     os.environ["OMP_NUM_THREADS"] = str(threads)
+    from lightmask.images import unchanged
     from lightmask.masking import mask_frame
+    from lightmask.memory import memory_limit
 
-    mask_frame(
-        frame,
-        name,
-        masks[0] if masks else None,
-        output.frame,
-        output.statistics,
-        config,
-        output.get("picture"),
-        output.get("regions"),
-        caption,
-    )
+    with unchanged([frame], [name]), memory_limit(*memory, name):
+        mask_frame(
+            frame,
+            name,
+            masks[0] if masks else None,
+            output.frame,
+            output.statistics,
+            config,
+            output.get("picture"),
+            output.get("regions"),
+            caption,
+        )
 
 
 if "snakemake" in globals():
@@ -38,4 +41,5 @@ if "snakemake" in globals():
             output=snakemake.output,
             params=snakemake.params.sealed,
             threads=snakemake.threads,
+            memory=(snakemake.resources.mem_mb, snakemake.params.memory),
         )

@@ -216,8 +216,7 @@ def scan(
         if entry is None or stamp is None or entry["stamp"] != stamp:
             entry = {"stamp": stamp, **_read(folder / path, keywords, status)}
         files[path] = entry
-    files = dict(sorted(files.items()))
-    return files
+    return dict(sorted(files.items()))
 
 
 def remember(files: dict[str, Any], folder: Path, cache: Path, keywords: list[str]) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,32 @@ def readable(name: str) -> Iterator[None]:
         raise FrameError(f"{name}: cannot be read ({cause}); copy it again, or take it out of the folder") from error
 
 
+@contextmanager
+def unchanged(paths: Iterable[str | os.PathLike], names: Iterable[str]) -> Iterator[None]:
+    """Refuse files whose size or time of change is another one when the context ends.
+
+    What is made of a file takes its time, and is newer than a change in the meantime: nobody
+    would see later that it is out of date.
+
+    Raises
+    ------
+    FrameError
+        If one has changed, or is not there.
+    """
+    pairs = list(zip(paths, names, strict=True))
+    before = [_stamp(*pair) for pair in pairs]
+    yield
+    for (path, name), stamp in zip(pairs, before, strict=True):
+        if _stamp(path, name) != stamp:
+            raise FrameError(f"{name}: changed while it was read; start again when it is complete")
+
+
+def _stamp(path: str | os.PathLike, name: str) -> tuple[int, int]:
+    with readable(name):
+        status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
+
+
 def check_beginning(beginning: bytes, name: str) -> None:
     """Refuse what does not begin as a FITS file does."""
     if not beginning:
@@ -89,15 +115,11 @@ def read_bytes(path: str | os.PathLike, name: str) -> tuple[bytes, str]:
     FrameError
         If it is not FITS, or changes while it is read.
     """
-    with readable(name):
-        before = os.stat(path)
+    with unchanged([path], [name]), readable(name):
         content = Path(path).read_bytes()
-        after = os.stat(path)
         digest = hashlib.sha256(content).hexdigest()
         if module := COMPRESSION.get(content[:2]):
             content = module.decompress(content)
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise FrameError(f"{name}: changed while it was read; start again when it is complete")
     check_beginning(content, name)
     return content, digest
 

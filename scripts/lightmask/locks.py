@@ -6,8 +6,11 @@ import fcntl
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
+
+T = TypeVar("T")
 
 UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 """What a file system answers that has no locks."""
@@ -70,6 +73,16 @@ def hold(path: Path) -> dict[str, Any] | None:
     file.flush()
     atexit.register(file.truncate, 0)
     return killed
+
+
+def chained(first: Callable[..., None], then: Callable[..., T]) -> Callable[..., T]:
+    """Give a function that calls two with the same arguments, the second one if the first did not raise."""
+
+    def both(*args: Any, **options: Any) -> T:
+        first(*args, **options)
+        return then(*args, **options)
+
+    return both
 
 
 def describe(holder: dict[str, Any]) -> str:

@@ -11,10 +11,9 @@ NOT_RESULTS = ("logs", "benchmarks", "links")
 
 def final_files(results):
     """Give every file under a final name, by path relative to the results."""
-    paths = (path.relative_to(results) for path in results.rglob("*") if path.is_file())
-    return {
-        str(path): results / path for path in paths if path.parts[0] not in NOT_RESULTS and not path.name.startswith(".")
-    }
+    found = (path.relative_to(results) for path in results.rglob("*") if path.is_file())
+    finals = (path for path in found if path.parts[0] not in NOT_RESULTS and not path.name.startswith("."))
+    return {str(path): results / path for path in finals}
 
 
 def content(name, path):

@@ -8,49 +8,19 @@ import os
 import random
 import re
 import signal
-import subprocess
 import time
 from collections import Counter
 
 import pytest
 from astropy.io import fits
-from conftest import command, run_workflow, write_light, write_night
+from conftest import run_workflow, write_light, write_night
 from finals import contents, final_files, leftovers
+from processes import kill, running, start, until
 
 from lightmask import locks
 
 KILLS = int(os.environ.get("KILLS", "3"))
 SEED = int(os.environ.get("KILLS_SEED", time.time_ns() % 1_000_000))
-
-
-def start(work, *arguments):
-    """Start a run as the leader of a process group, its output in a file."""
-    work.mkdir(parents=True, exist_ok=True)
-    with open(work / "output", "w") as output:
-        return subprocess.Popen(command(work, *arguments), stdout=output, stderr=output, start_new_session=True)
-
-
-def kill(process):
-    """Kill a process group, and wait until nothing of it runs any more."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    until(lambda: not running(process.pid))
-
-
-def running(group):
-    """List the processes of a group that are no zombies, with their commands."""
-    listed = subprocess.run(["ps", "-eo", "pid=,pgid=,stat=,args="], capture_output=True, text=True, check=True)
-    fields = [line.split(None, 3) for line in listed.stdout.splitlines()]
-    return {int(pid): args for pid, pgid, stat, args in fields if int(pgid) == group and not stat.startswith("Z")}
-
-
-def until(condition, seconds=60):
-    """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
-    return found
 
 
 def phase(work):
@@ -142,7 +112,7 @@ def test_two_runs_at_once_on_one_results_folder(night, arguments, tmp_path):
         write_light(night / f"more{number}.fits", seed=number)
     work, beside = tmp_path / "work", tmp_path / "beside"
     first = start(work, *arguments)
-    until(lambda: (work / "results/masked").exists())
+    until((work / "results/masked").exists)
     os.killpg(first.pid, signal.SIGSTOP)
     before = everything(work / "results")
     beside.mkdir()
