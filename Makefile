@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 
-.PHONY: demo report test test-cluster check bench bench-run bench-cluster figures docs lock clean
+.PHONY: demo report test test-cluster soak check bench bench-run bench-cluster bench-planning figures docs lock clean
 
 demo: .venv/workflow ## mask the built-in night
 	$(RUN) snakemake --cores all
@@ -18,8 +18,14 @@ test: .venv/test ## all tests
 test-cluster: .venv/slurm ## on a Slurm that the tests start, which needs root and slurm-wlm
 	$(RUN) pytest tests/cluster
 
+bench-planning: .venv/test ## planning 10,000 frames against a bare Snakefile
+	.venv/bin/python tests/bench_planning.py
+
 bench-cluster: .venv/slurm ## batches against groups and no Slurm, on the same
 	.venv/bin/python tests/cluster/bench_slurm.py
+
+soak: .venv/test ## kill the demo night at 500 random moments; takes hours
+	KILLS=$${KILLS:-500} $(RUN) pytest tests/faults/test_killed.py -k any_moment
 
 check: .venv/test ## what needs no test run: lint, format, types
 	$(RUN) ruff check .

@@ -151,27 +151,6 @@ def test_the_input_folder_is_never_written(start, night):
     assert digests(night) == before
 
 
-def test_same_bytes_whatever_the_cores_order_and_place(night, tmp_path):
-    write_light(night / "sub/c.fits.gz", seed=3)
-    moved = tmp_path / "another place"
-    shutil.copytree(night, moved)
-    found = []
-    for number, (folder, cores) in enumerate([(night, 1), (moved, 2)]):
-        work = tmp_path / f"work {number}"
-        assert run_workflow(work, "--config", f"frames={folder}", cores=cores).returncode == 0
-        found.append(
-            {
-                path: digest
-                for path, digest in digests(work / "results").items()
-                if not path.startswith(
-                    ("benchmarks", "headers.json", "logs", "pictures/night.png")
-                )  # these know the time
-            }
-        )
-    assert found[0] == found[1]
-    assert "masked/sub/c.fits" in found[0]
-
-
 NAMES = [
     "plain_1-2.fits",
     "a b (c).fit",

@@ -64,8 +64,12 @@ def hold(path: Path) -> dict[str, Any] | None:
         If the file cannot be written, or the file system has no locks.
     """
     file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - open until the process ends
-    if not lock(file):
-        raise BusyError(describe(_read(path) or UNKNOWN))
+    try:
+        if not lock(file):
+            raise BusyError(describe(_read(path) or UNKNOWN))
+    except BaseException:
+        file.close()
+        raise
     killed = _read(path)
     file.truncate(0)
     since = time.strftime("%Y-%m-%d %H:%M:%S %z")
@@ -104,7 +108,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         found = json.loads(text)
     except ValueError:  # killed, or seen, while it was written
         return UNKNOWN if text else None
-    return UNKNOWN | found
+    return UNKNOWN | found if isinstance(found, dict) else UNKNOWN
 
 
 def _boot() -> str:
