@@ -380,6 +380,11 @@ def masking_memory(wildcards, attempt):
     return attempt * frame_memory(wildcards.frame)
 
 
+def memory_needed(wildcards):
+    """Tell a masking job how much memory should suffice, in MB."""
+    return frame_memory(wildcards.frame)
+
+
 def combining_memory(wildcards, attempt):
     """Reckon the memory of combining masks from their size, in MB."""
     rows, columns = MASK_SETS[wildcards.masks][0][1].shape

@@ -24,7 +24,7 @@ rule mask_light:
         runtime=masking_minutes,
     params:
         sealed=masking_parameters,
-        memory=masking_memory,
+        memory=memory_needed,
         library=LIBRARY,
     message:
         "Masking {wildcards.frame}"

@@ -180,15 +180,6 @@ def outcomes():
         yield statistics, log, logs_of_masks
 
 
-def lock_frames():
-    """Keep other runs in this folder from the frames of the batches, as if they were this run's outputs."""
-    if in_batches() and workflow.execution_settings.lock and night_plan():
-        named = [name for batch in night_plan()["batches"].values() for name in batch]
-        workflow.persistence._write_locks(
-            "output", [f"results/masked/{name}" for name in named]
-        )
-
-
 def steady_executor():
     """Mend the executor for Slurm (2.8.0) where it asks for the status of jobs.
 

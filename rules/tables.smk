@@ -50,7 +50,6 @@ rule summarise:
 
 
 onstart:
-    lock_frames()
     steady_executor()
     begin_run()
 

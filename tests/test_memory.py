@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from conftest import CHECKOUT
 
-from lightmask import FrameError
 from lightmask.memory import memory_limit
 
 
@@ -22,14 +21,13 @@ def test_what_is_allowed_can_be_used_and_no_more():
     """In a process of its own, as this one has used much already."""
     code = """
 import numpy as np
-from lightmask import FrameError
 from lightmask.memory import memory_limit
 with memory_limit(200, 300, "a.fits"):
     np.ones(12_000_000)
 try:
     with memory_limit(200, 300, "a.fits"):
         np.ones(25_000_000)
-except FrameError as error:
+except MemoryError as error:
     print(error)
 np.ones(25_000_000)
 """
@@ -45,5 +43,5 @@ np.ones(25_000_000)
 def test_other_errors_stay_what_they_are():
     with pytest.raises(FileNotFoundError), memory_limit(1, 2, "a.fits"):
         raise FileNotFoundError
-    with pytest.raises(FrameError, match=r"a\.fits: the 1 MB"), memory_limit(1, 2, "a.fits"):
+    with pytest.raises(MemoryError, match=r"a\.fits: the 1 MB"), memory_limit(1, 2, "a.fits"):
         np.ones(10_000_000)

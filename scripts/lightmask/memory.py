@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lightmask import FrameError
-
 
 @contextmanager
 def memory_limit(allowed: float, needed: float, name: str) -> Iterator[None]:
@@ -27,8 +25,8 @@ def memory_limit(allowed: float, needed: float, name: str) -> Iterator[None]:
 
     Raises
     ------
-    FrameError
-        If it does not suffice.
+    MemoryError
+        If it does not suffice. It is not the frame that is amiss: with more memory it can be masked.
     """
     used = _used() if allowed < needed else {}
     if not used:
@@ -44,7 +42,7 @@ def memory_limit(allowed: float, needed: float, name: str) -> Iterator[None]:
         lacking = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
         if not lacking and "annot allocate memory" not in str(error):  # a library that could not be loaded
             raise
-        raise FrameError(
+        raise MemoryError(
             f"{name}: the {allowed:.0f} MB of memory that it may use do not suffice, {needed:.0f} MB will; "
             "raise mem_mb (--resources or --set-resources)"
         ) from None
