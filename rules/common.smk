@@ -166,7 +166,7 @@ def frames_to_mask():
         kinds = Counter(f.type or f.problem or "type not given" for f in NIGHT)
         listed = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
         stop(
-            f"frames: no LIGHT frame in {CONFIG['frames']}; found {listed or 'no FITS file'}; expected "
+            f"frames: no LIGHT frame in {CONFIG['frames']}; found {names.printable(listed) or 'no FITS file'}; expected "
             f"{' or '.join(CONFIG['frame_type']['keywords'])} to be one of "
             f"{', '.join(CONFIG['frame_type']['light'])} (see frame_type in the configuration)"
         )
@@ -195,7 +195,7 @@ def say_what_is_left_out():
     if untyped:
         logger.warning(
             f"{len(untyped)} files have none of {', '.join(CONFIG['frame_type']['keywords'])} in the "
-            f"header and are not masked: {', '.join(untyped[:5])}{', ...' if untyped[5:] else ''}"
+            f"header and are not masked: {names.printable(', '.join(untyped[:5]))}{', ...' if untyped[5:] else ''}"
         )
     lacking = {
         kind
@@ -205,7 +205,7 @@ def say_what_is_left_out():
     for frame in (
         frame for kind in sorted(lacking) for frame in MATCHER.unusable[kind]
     ):
-        logger.warning(f"{frame.path}: {frame.problem}")
+        logger.warning(names.printable(f"{frame.path}: {frame.problem}"))
     for name in summary.orphans(here("results/masked"), LIGHTS):
         logger.warning(
             f"results/masked/{name}: no LIGHT frame stands behind it any more; delete it"
@@ -254,9 +254,10 @@ def file_of(frame):
     if IS_DEMO and frame.path in demo.NAMES:
         return f"{DEMO}/{frame.path}"  # made by a rule too
     path = FOLDER / frame.path
-    if "{" in str(path) or "<" in str(path):
-        # Snakemake takes {word} for a wildcard and <word> for a variable wherever they stand: go by a link.
-        link = here(f"results/links/{names.encode(frame.path)}")
+    if set(str(path)) & {*"{<"} or not str(path).isprintable():
+        # Snakemake takes {word} for a wildcard and <word> for a variable wherever they stand, and
+        # writes paths to files, line by line and in UTF-8: go by a link.
+        link = here(f"results/links/{names.shortened(names.encode(frame.path))}")
         if not link.is_symlink() or link.readlink() != path.absolute():
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)

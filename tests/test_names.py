@@ -74,6 +74,25 @@ def test_results_lose_the_compression_suffix_only(path, expected):
     assert names.output_name(path) == expected
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.binary(min_size=1, max_size=255).filter(lambda b: not set(b) & {0, 47}).map(os.fsdecode), st.booleans())
+@example("," * 255, False)
+@example("ü" * 125 + ".fits.gz", True)
+def test_results_have_names_with_room_for_suffixes(name, deep):
+    result = names.output_name(f"{name}/{name}" if deep else name)
+    for part in result.split("/"):
+        assert len(os.fsencode(part)) <= names.LONGEST
+        assert not CANNOT_BE_CARRIED.search(part)
+        assert part == names.encode(name) or len(names.encode(name).encode()) > names.LONGEST - 4
+
+
+def test_long_names_that_differ_anywhere_give_results_that_differ_and_keep_their_suffix():
+    begin = "n" * 240
+    found = [names.output_name(f"{begin}{end}") for end in ("1.fits", "2.fits", ",.fits", "1.fit", "1.fits.gz")]
+    assert [name.rpartition(".")[2] for name in found] == ["fits", "fits", "fits", "fit", "fits"]
+    assert len(set(found)) == 4 and found[0] == found[-1]
+
+
 def test_a_line_break_after_the_suffix_belongs_to_the_name():
     assert names.output_name("a.fits.gz\n") == "a.fits.gz%0A"
 

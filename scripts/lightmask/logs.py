@@ -10,6 +10,7 @@ from typing import TextIO
 
 from lightmask import FrameError
 from lightmask.locks import lock
+from lightmask.names import printable
 
 FAILED = "FAILED: "
 """How the line begins that says why a job failed: the last line of its log."""
@@ -69,8 +70,11 @@ def logged_to(path: str | os.PathLike) -> Iterator[None]:
             yield
             sys.stdout.flush()
         except Exception as error:
-            cause = str(error) if isinstance(error, FrameError) else f"{type(error).__name__}: {error}"
-            line = (FAILED + " ".join(cause.split()) + "\n").encode(errors="backslashreplace")
+            if isinstance(error, FrameError):
+                cause = str(error)  # one line, but for what a name may hold
+            else:
+                cause = " ".join(f"{type(error).__name__}: {error}".split())
+            line = f"{FAILED}{printable(cause)}\n".encode()
             _tell(line)  # first, as the disk of the log may be full
             with suppress(OSError):
                 if not isinstance(error, FrameError):

@@ -5,12 +5,16 @@ several values between commas. A comma, a quote or a brace would not survive
 that, so they are percent-encoded.
 """
 
+import hashlib
 import os
 import re
 from urllib.parse import unquote
 
 FITS_SUFFIX = re.compile(r"\.(?:fits|fit|fts)(\.(?:gz|bz2|fz))?\Z", re.IGNORECASE)
 """How the name of a FITS file ends; the group is its compression suffix."""
+
+LONGEST = 200
+"""Bytes of a name that is not shortened. File systems take 255, and results add ``.json.part``."""
 
 _KEPT = frozenset(" ._-()/")
 
@@ -52,12 +56,29 @@ def output_name(path: str) -> str:
     Returns
     -------
     str
-        The encoded path without a compression suffix (``.gz .bz2 .fz``).
+        The encoded path without a compression suffix (``.gz .bz2 .fz``), each of
+        its parts `shortened`.
     """
     suffix = FITS_SUFFIX.search(path)
     if suffix and suffix[1]:
         path = path[: suffix.start(1)]
-    return encode(path)
+    return shortened(encode(path))
+
+
+def shortened(name: str) -> str:
+    """Cut the parts of an encoded path that are longer than `LONGEST`, with a digest of the whole part in its place.
+
+    The suffix of a FITS file stays.
+    """
+    return "/".join(part if len(os.fsencode(part)) <= LONGEST else _cut(part) for part in name.split("/"))
+
+
+def _cut(part: str) -> str:
+    raw = os.fsencode(part)
+    suffix = FITS_SUFFIX.search(part)
+    end = f"-{hashlib.sha256(raw).hexdigest()[:16]}{suffix[0] if suffix else ''}"
+    begin = raw[: LONGEST - len(end)].decode(errors="ignore")
+    return re.sub("%.?$", "", begin) + end
 
 
 def printable(path: str) -> str:
