@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -26,7 +27,11 @@ DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 UNSIGNED: dict[tuple[float, float], str] = {(8, -(2**7)): "i1", (16, 2**15): "u2", (32, 2**31): "u4", (64, 2**63): "u8"}
 """What integers with this BITPIX and BZERO are, the standard's way to store them."""
 
+TRUNCATED = "truncated: it ends before its pixels do"
+
 _LONGEST_HEADER = 1000 * BLOCK
+_FARTHEST = 2**43
+"""No file system is asked to go beyond what it can hold."""
 
 
 class FitsError(ValueError):
@@ -132,7 +137,7 @@ def _value(card: bytes) -> Value | None:
     plain = plain.partition("/")[0].strip()
     if plain in ("T", "F"):
         return plain == "T"
-    for read in (int, float):
+    for read in (int, float) if "_" not in plain else ():  # 4_8 is a number in Python only
         try:
             return read(plain.replace("D", "E").replace("d", "e"))
         except ValueError:
@@ -228,10 +233,11 @@ class Hdu:
         scaled: NDArray[Any] = native
         if bitpix > 0:
             scaled = native.astype(np.float32 if bitpix <= 16 else np.float64)
-        if scale != 1:
-            scaled *= scale
-        if zero != 0:
-            scaled += zero
+        with np.errstate(over="ignore"):  # what is too large becomes infinite
+            if scale != 1:
+                scaled *= scale
+            if zero != 0:
+                scaled += zero
         if blank is not None:
             scaled[native == blank] = np.nan
         return scaled
@@ -285,7 +291,7 @@ def _whole(header: Header, keyword: str, prefix: str = "") -> int:
 
 def _number(header: Header, keyword: str, default: float) -> float:
     value = header.get(keyword, default)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise FitsError(f"{keyword} is {value!r}, expected a number")
     return value
 
@@ -300,8 +306,19 @@ def _axes(header: Header, prefix: str = "") -> list[int]:
     return lengths
 
 
+def _check_once(header: Header) -> None:
+    """Refuse two values for what says where data end: some readers take the first, others the last."""
+    found: dict[str, Value | None] = {}
+    for card in header.cards:
+        if card.startswith((b"BITPIX", b"NAXIS", b"PCOUNT", b"GCOUNT")):
+            keyword, value = _keyword(card), _value(card)
+            if found.setdefault(keyword, value) != value:
+                raise FitsError(f"{keyword} is both {found[keyword]!r} and {value!r}")
+
+
 def data_size(header: Header) -> int:
     """Give the number of bytes of data behind a header, without padding."""
+    _check_once(header)
     axes = _axes(header)
     bitpix = _whole(header, "BITPIX")
     if bitpix not in DTYPES:
@@ -342,8 +359,10 @@ def read_header(file: BinaryIO) -> Header | None:
             if not block.startswith((b"SIMPLE  =", b"XTENSION=")):
                 raise FitsError(f"no header where one must begin, but {block[:9]!r}")
             first = False
-        if len(block) < BLOCK or len(cards) * CARD > _LONGEST_HEADER:
+        if len(block) < BLOCK:
             raise FitsError("truncated or corrupt: the header of an HDU breaks off")
+        if len(cards) * CARD > _LONGEST_HEADER:
+            raise FitsError(f"a header without END in its first {len(cards)} cards")
         for start in range(0, BLOCK, CARD):
             card = block[start : start + CARD]
             if card.rstrip() == b"END":
@@ -355,8 +374,11 @@ def read_headers(file: BinaryIO) -> Iterator[Header]:
     """Read header after header, passing over the data between them."""
     while (header := read_header(file)) is not None:
         yield header
-        size = data_size(header)
-        file.seek(size + -size % BLOCK, 1)
+        if size := data_size(header):
+            file.seek(min(size, _FARTHEST) - 1, 1)
+            if not file.read(1):
+                raise FitsError(TRUNCATED)
+            file.seek(-size % BLOCK, 1)
 
 
 def split(content: bytes) -> list[Hdu]:
@@ -372,7 +394,7 @@ def split(content: bytes) -> list[Hdu]:
     while (header := read_header(file)) is not None:
         start, size = file.tell(), data_size(header)
         if start + size > len(content):
-            raise FitsError("truncated: it ends before its pixels do")
+            raise FitsError(TRUNCATED)
         data: Any = view[start : start + size + -size % BLOCK]
         if len(data) % BLOCK:  # the last padding is missing
             data = bytes(data) + bytes(-len(data) % BLOCK)

@@ -4,7 +4,9 @@ import bz2
 import gzip
 import hashlib
 import io
+import math
 import os
+import stat
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,12 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask import FrameError
-from lightmask.fitsfile import Hdu, Header, shape_text, split
+from lightmask.fitsfile import FitsError, Hdu, Header, shape_text, split
 
 COMPRESSION = {b"\x1f\x8b": gzip, b"BZ": bz2}
 """Modules that undo compression, by what a file of theirs begins with."""
 
 FITS_BEGINNING = b"SIMPLE  ="
+NOT_REGULAR = "not a regular file; take it out of the folder"
+
+_MOST_PACKED = 10_000
+"""How many pixels of a tile-compressed image a byte of its file may stand for: of zeros in PLIO_1 it is 2048."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,8 @@ def unchanged(paths: Iterable[str | os.PathLike], names: Iterable[str]) -> Itera
 def _stamp(path: str | os.PathLike, name: str) -> tuple[int, int]:
     with readable(name):
         status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+        raise FrameError(f"{name}: {NOT_REGULAR}")
     return status.st_size, status.st_mtime_ns
 
 
@@ -141,9 +149,25 @@ def open_bytes(content: bytes, name: str) -> list[Hdu]:
     """
     with readable(name):
         hdus = split(content)
-        if any(hdu.compressed for hdu in hdus):
+        packed = [hdu for hdu in hdus if hdu.compressed]
+        for hdu in packed:
+            _check_tiles(hdu, len(content))
+        if packed:
             hdus = split(_without_tiles(content))
     return hdus
+
+
+def _check_tiles(hdu: Hdu, size: int) -> None:
+    """Refuse a tile-compressed image that a file of so many bytes cannot hold: the reader would make room for it."""
+    lengths = (hdu.shape or ())[::-1]
+    tiles = [hdu.header.get(f"ZTILE{n}", length if n == 1 else 1) for n, length in enumerate(lengths, 1)]
+    if not all(isinstance(tile, int) and tile > 0 for tile in tiles):
+        raise FitsError(f"tiles of {tiles} pixels")
+    expected = math.prod(-(-length // tile) for length, tile in zip(lengths, tiles, strict=True))
+    if hdu.header.get("NAXIS2") != expected:
+        raise FitsError(f"it has {hdu.header.get('NAXIS2')} tiles, expected {expected}")
+    if math.prod(lengths) > _MOST_PACKED * size:
+        raise FitsError(f"{shape_text(hdu.shape)} pixels do not fit into {size} bytes")
 
 
 def _without_tiles(content: bytes) -> bytes:
@@ -154,15 +178,18 @@ def _without_tiles(content: bytes) -> bytes:
     from astropy.io import fits
 
     plain = io.BytesIO()
-    with fits.open(io.BytesIO(content), do_not_scale_image_data=True) as hdus:
-        for index, hdu in enumerate(hdus):
-            if isinstance(hdu, fits.CompImageHDU):
-                image = fits.ImageHDU(hdu.data, hdu.header.copy(), do_not_scale_image_data=True)
-                for keyword in ("BSCALE", "BZERO", "BLANK"):
-                    if keyword in hdu.header:
-                        image.header[keyword] = hdu.header[keyword]
-                hdus[index] = image
-        hdus.writeto(plain, output_verify="ignore")
+    try:
+        with fits.open(io.BytesIO(content), do_not_scale_image_data=True) as hdus:
+            for index, hdu in enumerate(hdus):
+                if isinstance(hdu, fits.CompImageHDU):
+                    image = fits.ImageHDU(hdu.data, hdu.header.copy(), do_not_scale_image_data=True)
+                    for keyword in ("BSCALE", "BZERO", "BLANK"):
+                        if keyword in hdu.header:
+                            image.header[keyword] = hdu.header[keyword]
+                    hdus[index] = image
+            hdus.writeto(plain, output_verify="ignore")
+    except Exception as error:  # of any kind, as broken tiles are
+        raise FitsError(f"broken tile compression: {error}") from error
     return plain.getvalue()
 
 
@@ -179,6 +206,10 @@ def find_image(headers: list[Header], name: str) -> int:
     index = next((number for number, shape in enumerate(shapes) if shape), None)
     if index is None:
         raise FrameError(f"{name}: no image in the primary HDU or an extension; take it out of the folder")
+    if headers[0].get("SIMPLE", True) is not True:
+        raise FrameError(f"{name}: SIMPLE is {headers[0]['SIMPLE']!r}, expected T; convert it to standard FITS")
+    if headers[0].get("GROUPS") is True:
+        raise FrameError(f"{name}: GROUPS is True, expected an image and no random groups; convert it")
     shape = shapes[index] or ()
     if len(shape) != 2 or 0 in shape:
         raise FrameError(f"{name}: image of shape {shape_text(shape)}, expected two axes with pixels; convert it")
@@ -194,6 +225,8 @@ def read_image(hdus: list[Hdu], name: str) -> Image:
         Where `find_image` does, or if MASK has another shape than the image.
     """
     hdu = hdus[find_image([hdu.header for hdu in hdus], name)]
+    if hdu.name == "MASK":
+        raise FrameError(f"{name}: its image has the EXTNAME MASK, which the result needs; rename it")
     mask, more_than_mask = None, False
     for own in hdus:
         if own.name == "MASK":
