@@ -89,6 +89,14 @@ def test_a_folder_with_a_name_of_a_file_is_searched(folder):
     assert found_in(folder) == ["a.fits/b.fits"]
 
 
+def test_a_folder_with_a_name_of_a_file_and_none_in_it_is_a_problem_of_its_own(folder):
+    touch(folder, "full.fits/deep/b.fits", "empty.fits/b.txt")
+    (folder / "link.fits").symlink_to("full.fits")
+    (folder / "up.fits").symlink_to(".")
+    assert found_in(folder) == ["empty.fits", "full.fits/deep/b.fits"]
+    assert "a folder" in night(folder)["empty.fits"].problem
+
+
 def test_a_link_that_leads_nowhere_is_a_problem_of_its_own(folder):
     write_light(folder / "a.fits")
     (folder / "b.fits").symlink_to(folder / "gone.fits")
@@ -324,6 +332,7 @@ def test_frames_whose_results_would_collide_are_problems(folder, pair):
     found = night(folder)
     for path, rival in (pair, pair[::-1]):
         assert f"collide with that of {rival}" in found[path].problem
+    assert len({frame.name for frame in found.values()}) == 3, "each is told of"
     assert found["other.fits"].problem == ""
 
 

@@ -5,7 +5,7 @@ import os
 import stat
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from lightmask import FrameError, names, quantities
 from lightmask.files import whole_file
 from lightmask.fitsfile import Hdu, Header, Value, read_headers, shape_text
-from lightmask.images import COMPRESSION, FITS_BEGINNING, check_beginning, find_image, readable
+from lightmask.images import COMPRESSION, FITS_BEGINNING, NOT_REGULAR, check_beginning, find_image, readable
 
 LIGHT, FLAT, DARK, FLAT_MASK, DARK_MASK = "light", "flat", "dark", "flat mask", "dark mask"
 OWN_KEYWORD = "LIGHTMASK VERSION"
@@ -37,6 +37,8 @@ class Frame:
         Keywords that were asked for, as far as the header has them.
     problem : str
         Why the file cannot be used; empty if it can.
+    stands_back : bool
+        Whether another frame has the name that its results should have.
     """
 
     path: str
@@ -44,11 +46,12 @@ class Frame:
     shape: tuple[int, ...] = ()
     cards: dict[str, Value] = field(default_factory=dict)
     problem: str = ""
+    stands_back: bool = False
 
     @cached_property
     def name(self) -> str:
         """Name of the results, encoded."""
-        return names.output_name(self.path)
+        return names.shortened(names.encode(self.path)) if self.stands_back else names.output_name(self.path)
 
     @property
     def to_mask(self) -> bool:
@@ -60,7 +63,8 @@ def find_files(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[tuple[s
     """Find all FITS files below a folder, by extension.
 
     Links are followed, each folder is searched once; hidden files and folders
-    are passed over.
+    are passed over. A folder that has the name of a FITS file and holds none is
+    found as if it were one.
 
     Parameters
     ----------
@@ -83,9 +87,11 @@ def find_files(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[tuple[s
     """
     seen = {_identity(path) for path in leave_out if path.exists()}
     waiting = deque([folder])
+    empty: dict[str, os.stat_result] = {}
     while waiting:
         current = waiting.popleft()
         if _identity(current) in seen:
+            empty.pop(os.path.relpath(current, folder), None)  # searched under another name
             continue
         seen.add(_identity(current))
         with os.scandir(current) as found:
@@ -98,12 +104,18 @@ def find_files(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[tuple[s
         for entry in entries:
             if _is_folder(entry):
                 waiting.append(Path(entry.path))
+                if names.FITS_SUFFIX.search(entry.name):
+                    empty[os.path.relpath(entry.path, folder)] = entry.stat()
             elif names.FITS_SUFFIX.search(entry.name):
                 try:
                     status = entry.stat()
                 except OSError:
                     status = None
-                yield os.path.relpath(entry.path, folder), status
+                path = os.path.relpath(entry.path, folder)
+                for parent in Path(path).parents if empty else ():
+                    empty.pop(str(parent), None)
+                yield path, status
+    yield from empty.items()
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
@@ -148,8 +160,10 @@ def _read(path: Path, keywords: Iterable[str], status: os.stat_result | None) ->
     problem = ""
     if status is None:
         problem = "a link that leads nowhere; mend the link, or take it out of the folder"
+    elif stat.S_ISDIR(status.st_mode):
+        problem = "a folder, without FITS files in it; rename it, or take it out of the folder"
     elif not stat.S_ISREG(status.st_mode):
-        problem = "not a regular file; take it out of the folder"
+        problem = NOT_REGULAR
     else:
         try:
             with readable(""):
@@ -285,7 +299,10 @@ def _without_collisions(found: list[Frame]) -> list[Frame]:
             for frame in claimants + above:
                 rivals = ", ".join(sorted({f.path for f in claimants + above} - {frame.path}))
                 collisions[frame.path] = f"its result {name} would collide with that of {rivals}; rename one"
-    return [Frame(f.path, f.type, f.shape, f.cards, collisions[f.path]) if f.path in collisions else f for f in found]
+    return [
+        replace(f, problem=collisions[f.path], stands_back=f is not by_name[f.name][0]) if f.path in collisions else f
+        for f in found
+    ]
 
 
 def exposure_of(cards: quantities.Cards, config: dict[str, Any]) -> float:

@@ -81,7 +81,8 @@ def _made_mask(kind: str, frames: list[Frame], config: dict[str, Any]) -> MadeMa
     # Masks of one kind differ by filter more often than by anything else: help whoever looks for one.
     filter_ = str(first(cards, config["table_keywords"]["filter"]))
     name = names.encode(f"{kind}_mask_{filter_[:20]}_{digest}.fits" if filter_ else f"{kind}_mask_{digest}.fits")
-    return MadeMask(f"{FOLDER}/{name.replace('/', '%2F')}", TYPES[kind], sources[0].shape, cards, "", tuple(sources))
+    path = f"{FOLDER}/{name.replace('/', '%2F')}"
+    return MadeMask(path, TYPES[kind], sources[0].shape, cards, sources=tuple(sources))
 
 
 def keywords_to_keep(mask: MadeMask, config: dict[str, Any]) -> list[str]:
