@@ -4,6 +4,7 @@ import bz2
 import gzip
 import os
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,14 @@ def test_a_pipe_does_not_hold_up_the_search(folder):
     search.join(timeout=30)
     assert "regular file" in found["pipe.fits"].problem
     assert found["a.fits"].type == frames.LIGHT
+
+
+def test_a_file_that_is_ahead_of_the_clock_is_refused_until_its_time_has_come(folder):
+    write_light(folder / "a.fits")
+    os.utime(folder / "a.fits", (time.time() + 2.5,) * 2)
+    assert "ahead of this machine's clock" in night(folder)["a.fits"].problem
+    time.sleep(2)
+    assert night(folder)["a.fits"].problem == ""
 
 
 def test_a_missing_folder_has_no_files(tmp_path):

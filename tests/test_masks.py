@@ -93,6 +93,14 @@ def test_only_required_kinds_are_a_problem(required, lacking):
     assert bool(problem) == lacking
 
 
+def test_a_mask_that_cannot_be_used_is_known_although_none_is_required():
+    broken = mask(problem="cannot be read", shape=())
+    found = matcher([broken, LIGHT], [])
+    assert found.problem(LIGHT) == "" and found.applying(LIGHT) == []
+    assert found.unusable == {"flat": [broken], "dark": []}
+    assert matcher([broken, LIGHT], ["flat"]).problem(LIGHT).count("cannot be read") == 1
+
+
 def test_a_set_has_the_same_name_in_any_order_and_another_set_another():
     flat, dark = ("flat", mask("m.fits")), ("dark", mask("d\udcff.fits"))
     name = masks.set_id([flat, dark])

@@ -3,9 +3,11 @@
 import json
 import os
 import stat
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from lightmask.fitsfile import Hdu, Header, Value, read_headers, shape_text
 from lightmask.images import COMPRESSION, FITS_BEGINNING, NOT_REGULAR, check_beginning, find_image, readable
 
 LIGHT, FLAT, DARK, FLAT_MASK, DARK_MASK = "light", "flat", "dark", "flat mask", "dark mask"
+MOST_AHEAD = 1.0
+"""Seconds that clocks of machines may differ: no frame is masked sooner."""
 OWN_KEYWORD = "LIGHTMASK VERSION"
 """Keyword of every file that the workflow writes; of them only flat and dark masks are taken in again."""
 
@@ -229,8 +233,17 @@ def scan(
         entry = known.get(path)
         if entry is None or stamp is None or entry["stamp"] != stamp:
             entry = {"stamp": stamp, **_read(folder / path, keywords, status)}
+        if status and status.st_mtime > time.time() + MOST_AHEAD and not stat.S_ISDIR(status.st_mode):
+            entry = _refused_as_ahead(entry, status.st_mtime)
         files[path] = entry
     return dict(sorted(files.items()))
+
+
+def _refused_as_ahead(entry: dict[str, Any], changed: float) -> dict[str, Any]:
+    """Refuse, this time, what is newer than any result can be: it would be masked anew for ever."""
+    when = datetime.fromtimestamp(changed).isoformat(" ", "seconds")
+    problem = f"changed at {when}, which is ahead of this machine's clock; set the clock, or touch the file"
+    return {**entry, "stamp": None, "problem": entry["problem"] or problem}
 
 
 def remember(files: dict[str, Any], folder: Path, cache: Path, keywords: list[str]) -> None:

@@ -26,7 +26,7 @@ COMPRESSION = {b"\x1f\x8b": gzip, b"BZ": bz2}
 FITS_BEGINNING = b"SIMPLE  ="
 NOT_REGULAR = "not a regular file; take it out of the folder"
 
-_MOST_PACKED = 10_000
+_MOST_PACKED = 2500
 """How many pixels of a tile-compressed image a byte of its file may stand for: of zeros in PLIO_1 it is 2048."""
 
 

@@ -47,7 +47,7 @@ class MaskMatcher:
         self.match = config["match"]
         self.required = config["required_masks"]
         choices = config["static_masks"]
-        in_folder = {kind: [f for f in night if f.type == type_] for kind, type_ in TYPES.items()}
+        in_folder = {kind: [f for f in night if f.type == type_ and not f.problem] for kind, type_ in TYPES.items()}
         made = can_be_made(night, config)
         # The first group of which a mask applies counts.
         self.groups: dict[str, list[list[Frame]]] = {
@@ -57,10 +57,10 @@ class MaskMatcher:
             ]
             for kind in FLAG_OF_KIND
         }
-        self.unusable = {
-            kind: [f for f in night if f.type == MADE_FROM[kind] and f.problem and choices[kind] != "folder"]
-            for kind in FLAG_OF_KIND
-        }
+        self.unusable = {}
+        for kind in FLAG_OF_KIND:
+            wanted = {TYPES[kind]: choices[kind] != "make", MADE_FROM[kind]: choices[kind] != "folder"}
+            self.unusable[kind] = [f for f in night if f.problem and wanted.get(f.type)]
         self._found: dict[tuple, list[tuple[str, Frame]]] = {}
 
     def applying(self, light: Frame) -> list[tuple[str, Frame]]:
