@@ -1,5 +1,7 @@
 """What several test files need: small frames, real frames, and runs of the workflow."""
 
+import contextlib
+import ctypes
 import os
 import re
 import subprocess
@@ -103,22 +105,47 @@ class Run:
         return sorted(message for message in started if not message.startswith("All frames are masked"))
 
 
+OVERRIDE, READ_SEARCH = 1, 2
+"""Capabilities by which root reads and writes what is forbidden; other users have none."""
+
+
+@contextlib.contextmanager
+def without_rights():
+    """Be no better than another user for a while."""
+    libc = ctypes.CDLL(None)
+    header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    libc.capget(header, sets)
+    effective = sets[0]
+    sets[0] &= ~(1 << OVERRIDE | 1 << READ_SEARCH)
+    libc.capset(header, sets)
+    yield
+    sets[0] = effective
+    libc.capset(header, sets)
+
+
+def give_up_rights():
+    """Be so in all programs that this process starts."""
+    for capability in (OVERRIDE, READ_SEARCH):
+        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+
+
 def command(work, *arguments, snakefile=CHECKOUT / "Snakefile", cores=2):
     """Give the command that starts `snakemake` as a user does, in a working directory of its own."""
     python = [sys.executable, "-m", "snakemake"]
     return [*python, "-s", snakefile, "--directory", work, "--cores", str(cores), *arguments]
 
 
-def run_workflow(work, *arguments, before=(), **options):
+def run_workflow(work, *arguments, before=(), snakefile=CHECKOUT / "Snakefile", cores=2, **options):
     """Run `snakemake` to its end; `before` is what stands before it on the command line."""
     started = time.monotonic()
     process = subprocess.run(
-        [*before, *command(work, *arguments, **options)],
+        [*before, *command(work, *arguments, snakefile=snakefile, cores=cores)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         timeout=600,
         check=False,
+        **options,
     )
     return Run(process, Path(work), time.monotonic() - started)
 
