@@ -336,13 +336,14 @@ def first(cards: dict[str, Value], keywords: Iterable[str]) -> Value:
 
 
 def table_row(frame: Frame, config: dict[str, Any]) -> dict[str, Value]:
-    """Give the columns of the tables that come from the header."""
+    """Give the columns of the tables that come from the header, with line ends and the like escaped."""
     keywords = config["table_keywords"]
     binning = [str(frame.cards[keyword]) for keyword in keywords["binning"] if keyword in frame.cards]
-    return {
-        "path": names.printable(frame.path),
+    row = {
+        "path": frame.path,
         "type": frame.type,
         "shape": shape_text(frame.shape),
         "binning": "x".join(binning),
         **{column: first(frame.cards, keys) for column, keys in keywords.items() if column != "binning"},
     }
+    return {column: names.printable(value) if isinstance(value, str) else value for column, value in row.items()}

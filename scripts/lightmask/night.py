@@ -12,7 +12,6 @@ from typing import Any
 
 from lightmask.files import whole_file
 from lightmask.flags import BITS, Flag
-from lightmask.names import printable
 from lightmask.pictures import COLOURS, without_middle
 
 Row = Mapping[str, Any]
@@ -223,8 +222,8 @@ def _times(rows: Sequence[Row]) -> list[Any]:
 
 
 def plain(text: str) -> str:
-    """Keep matplotlib from reading a text as a formula, or from looking for what no font has."""
-    return printable(text).replace("$", r"\$")
+    """Keep matplotlib from reading a text as a formula."""
+    return text.replace("$", r"\$")
 
 
 COLUMNS = {

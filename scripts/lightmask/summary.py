@@ -146,8 +146,8 @@ def write_summary(rows: list[dict[str, Any]], csv_path: str | os.PathLike, ecsv_
             column["datatype"] = "float64"
         elif name in COUNTS or name == "events":
             column["datatype"] = "int64"
-        elif name in UNITS and all(isinstance(row[name], int | float) or row[name] == "" for row in rows):
-            # A header may hold text there: show it.
+        elif name in UNITS and {type(row[name]) for row in rows if row[name] != ""} <= {int, float}:
+            # A header may hold text there, or T: show it.
             column |= {"datatype": "float64", "unit": UNITS[name]}
         header.append(f"- {json.dumps(column)}")
     header.append("schema: astropy-2.0")
