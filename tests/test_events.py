@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 from skies import add_stars, sky
 
-from lightmask import events
+from lightmask import events, images
 from lightmask.events import Events
 from lightmask.flags import Flag
 
@@ -27,7 +27,7 @@ def test_pixels_without_a_value_have_no_signal():
 @pytest.mark.parametrize("band", [2**20, 100])
 @pytest.mark.parametrize("density", [0.02, 0.3, 0.45, 1.0])
 def test_groups_are_those_of_scipy(monkeypatch, density, band):
-    monkeypatch.setattr(events, "BAND", band)
+    monkeypatch.setattr(images, "BAND", band)
     flags = (np.random.default_rng(3).random((61, 37)) < density) * np.uint8(Flag.COSMIC)
     data = np.ones(flags.shape)
     found = events.runs(data, flags, 0.0)

@@ -11,7 +11,8 @@ from PIL import Image
 from lightmask import FrameError, pictures
 from lightmask.events import Event, Events, around
 from lightmask.fitsfile import image_hdu, write
-from lightmask.flags import Flag
+from lightmask.flags import BITS, Flag
+from lightmask.masking import statistics
 from lightmask.pictures import COLOURS, INSET, LEFT, TOP, Layout, draw_combined_mask, draw_frame
 
 WHITE = (255, 255, 255)
@@ -20,8 +21,8 @@ WHITE = (255, 255, 255)
 def draw(data, flags, path, title="frame.fits", caption=""):
     """Draw a frame; everything flagged is in MASK but what is saturated only."""
     data, flags = np.asarray(data), np.asarray(flags, np.uint8)
-    mask = (flags & ~np.uint8(Flag.SATURATED)) != 0
-    draw_frame(data, flags, mask, Events(data, flags), path, title, caption)
+    masked_by = [name for name in BITS if name != "SATURATED"]
+    draw_frame(data, flags, statistics(flags, masked_by, []), Events(data, flags), path, title, caption)
 
 
 def drawn(folder, data, flags, title="frame.fits", caption=""):
@@ -325,7 +326,8 @@ def test_imports_no_plotting_library(tmp_path):
     code = (
         "import sys, numpy as np; from lightmask.pictures import draw_frame; from lightmask.events import Events;"
         "data = np.ones((20, 20)); flags = np.zeros((20, 20), np.uint8);"
-        "draw_frame(data, flags, flags, Events(data, flags), sys.argv[1], 'é');"
+        "pixels = dict.fromkeys(('flat', 'dark', 'cosmic', 'saturated', 'inherited', 'notfinite', 'masked'), 0);"
+        "draw_frame(data, flags, pixels, Events(data, flags), sys.argv[1], 'é');"
         "print({'matplotlib', 'scipy', 'astropy'} & set(sys.modules))"
     )
     command = [sys.executable, "-c", code, tmp_path / "x.png"]

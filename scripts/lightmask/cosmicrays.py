@@ -3,23 +3,29 @@
 import contextlib
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask import FrameError, quantities
-from lightmask.images import fill
-from lightmask.lacosmic import detect_cosmics
+from lightmask import quantities
+from lightmask.images import bands, fill
+from lightmask.lacosmic import mask_cosmics, median_of
 from lightmask.quantities import GAIN, READNOISE, SATLEVEL
 
 Parameters = Mapping[str, Any]
 Mask = NDArray[np.bool_]
+Read = Callable[[slice], tuple[NDArray[Any], Mask | None]]
+"""Gives finite data and the mask, if there is one, of some rows."""
 
 LEAST_SIDE = 7
 """Astroscrappy writes beyond its memory where an image is smaller than its filters."""
+
+FILLED_FROM = 2
+"""How far away `fill` looks for finite pixels."""
 
 _NOT_FOR_DETECTOR = ("detector", "known_bad_pixels")
 
@@ -70,16 +76,16 @@ def resolve(config: Mapping[str, Any], header: quantities.Cards) -> dict[str, An
     return resolved
 
 
-def detect(data: NDArray, mask: Mask | None, parameters: Parameters) -> Detection:
+def detect(data: Any, mask: Any, parameters: Parameters) -> Detection:
     """Find cosmic rays with the detector that the parameters name.
 
     Parameters
     ----------
-    data : ndarray
+    data : ndarray or Pixels
         2-D image, in adu or electrons, sky included. Pixels that are not
         finite count as masked, are never flagged and do no harm to their neighbours.
     mask : ndarray of bool or None
-        Pixels that the detector leaves alone; same shape.
+        Pixels that the detector leaves alone; same shape. Of both, rows are taken in bands.
     parameters : dict
         The configuration's ``cosmic_rays``, `resolve`d.
 
@@ -87,28 +93,46 @@ def detect(data: NDArray, mask: Mask | None, parameters: Parameters) -> Detectio
     -------
     Detection
     """
-    finite = np.isfinite(data)
-    if not finite.all():
-        data = fill(data, finite)
-        mask = ~finite if mask is None else mask | ~finite
+
+    def finite_values() -> Iterator[NDArray[Any]]:
+        for rows in bands(data.shape):
+            values = data[rows]
+            yield values[np.isfinite(values)]
+
+    @cache
+    def overall() -> Any:
+        lower, upper = (median_of(finite_values, data.dtype, upper) for upper in (False, True))
+        return lower if lower == upper else np.mean((lower, upper))
+
+    def read(rows: slice) -> tuple[NDArray[Any], Mask | None]:
+        top = max(rows.start - FILLED_FROM, 0)
+        inner = slice(rows.start - top, rows.stop - top)
+        values, known = data[top : rows.stop + FILLED_FROM], None if mask is None else mask[rows]
+        finite = np.isfinite(values)
+        if not finite.all():
+            values = fill(values, finite, overall)
+            known = ~finite[inner] if known is None else known | ~finite[inner]
+        return values[inner], known
+
     keywords = {key: value for key, value in parameters.items() if key not in _NOT_FOR_DETECTOR}
-    return DETECTORS[parameters["detector"]](data, mask, keywords)
+    return DETECTORS[parameters["detector"]](read, data.shape, keywords)
 
 
-def _lightmask(data: NDArray, mask: Mask | None, keywords: Parameters) -> Detection:
+def _lightmask(read: Read, shape: tuple[int, int], keywords: Parameters) -> Detection:
     """L.A.Cosmic by `lightmask.lacosmic`, which gives what ccdproc does, faster."""
-    found = detect_cosmics(data, mask, verbose=True, **keywords)
-    return Detection(found.crmask, list(found.counts))
+    mask, counts = mask_cosmics(read, shape, verbose=True, **keywords)
+    return Detection(mask, list(counts))
 
 
-def _ccdproc(data: NDArray, mask: Mask | None, keywords: Parameters) -> Detection:
-    """L.A.Cosmic (van Dokkum 2001, PASP 113, 1420) by `ccdproc.cosmicray_lacosmic`."""
+def _ccdproc(read: Read, shape: tuple[int, int], keywords: Parameters) -> Detection:
+    """L.A.Cosmic (van Dokkum 2001, PASP 113, 1420) by `ccdproc.cosmicray_lacosmic`, of the whole image at once."""
     # Only this detector needs ccdproc, which takes a second to import.
     import ccdproc
     from astropy.nddata import CCDData
 
-    if min(data.shape) < LEAST_SIDE:
-        raise FrameError(f"an image of {data.shape[1]}x{data.shape[0]} is too small for the detector ccdproc")
+    if min(shape) < LEAST_SIDE:
+        raise ValueError(f"an image of {shape[1]}x{shape[0]} is too small for the detector ccdproc")
+    data, mask = read(slice(0, shape[0]))
     keywords = dict(keywords)
     if keywords["psfk"] is not None:
         keywords["psfk"] = np.array(keywords["psfk"], np.float32)
@@ -127,7 +151,7 @@ def _ccdproc(data: NDArray, mask: Mask | None, keywords: Parameters) -> Detectio
     return Detection(cosmic, [int(count) for count in counts])
 
 
-DETECTORS: dict[str, Callable[[NDArray, Mask | None, Parameters], Detection]] = {
+DETECTORS: dict[str, Callable[[Read, tuple[int, int], Parameters], Detection]] = {
     "lightmask": _lightmask,
     "ccdproc": _ccdproc,
 }

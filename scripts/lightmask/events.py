@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from lightmask.files import whole_file
 from lightmask.flags import Flag
+from lightmask.images import bands
 
 CUTOUT = 24
 """Side of the surroundings of an event in which its background is taken, in pixels."""
-BAND = 2**20
-"""Pixels that are searched at a time."""
 STRONGEST = 100
 """Events of which is asked what they sit on, at the most."""
 NEAR = 2
@@ -41,14 +40,14 @@ class Events:
 
     Parameters
     ----------
-    data : ndarray
+    data : ndarray or Pixels
         The frame, 2-D; NaN has no signal.
     flags : ndarray of uint8
         Bits of `~lightmask.flags.Flag`, same shape. COSMIC pixels that touch at a side
         or a corner are one event.
     """
 
-    def __init__(self, data: NDArray[Any], flags: NDArray[np.uint8]):
+    def __init__(self, data: Any, flags: NDArray[np.uint8]):
         self.data, self.flags = data, flags
         self.sky = _median(data[tuple(slice(None, None, math.ceil(length / 512)) for length in data.shape)], 0.0)
         with np.errstate(over="ignore", invalid="ignore"):  # whatever a frame holds
@@ -128,23 +127,20 @@ class Runs(NamedTuple):
     highest: NDArray[np.float64]
 
 
-def runs(data: NDArray[Any], flags: NDArray[np.uint8], sky: float) -> Runs:
+def runs(data: Any, flags: NDArray[np.uint8], sky: float) -> Runs:
     """Find the runs of cosmic-ray pixels, in bands of rows, so that little memory is needed."""
-    rows, columns = data.shape
-    height = math.ceil(BAND / columns)
     found = []
-    for top in range(0, rows, height):
-        at = np.flatnonzero(flags[top : top + height] & np.uint8(Flag.COSMIC))
+    for rows in bands(flags.shape):
+        at = np.flatnonzero(flags[rows] & np.uint8(Flag.COSMIC))
         if at.size:
-            y, x = np.divmod(at, columns)
-            above = data[y + top, x].astype(np.float64) - sky
+            y, x = np.divmod(at, flags.shape[1])
+            above = data[rows][y, x].astype(np.float64) - sky
             above[~np.isfinite(above)] = 0  # NaN has no signal
             # A run begins where the pixel before is not its neighbour, or ends a row.
             first = np.flatnonzero((np.diff(at, prepend=-2) != 1) | (x == 0))
             length = np.diff(first, append=at.size)
-            found.append(
-                (y[first] + top, x[first], length, np.add.reduceat(above, first), np.maximum.reduceat(above, first))
-            )
+            sums, highest = (ufunc.reduceat(above, first) for ufunc in (np.add, np.maximum))
+            found.append((y[first] + rows.start, x[first], length, sums, highest))
     return Runs(*map(np.concatenate, zip(*found, strict=True))) if found else Runs(*np.zeros((5, 0), int))
 
 

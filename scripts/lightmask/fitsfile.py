@@ -6,7 +6,7 @@ the FITS standard 4.0 (Pence et al. 2010, A&A 524, A42; checksums: its appendix
 J). A general reader takes longer to import than a frame takes to mask.
 """
 
-import io
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -26,6 +26,9 @@ CARD = 80
 DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 UNSIGNED: dict[tuple[float, float], str] = {(8, -(2**7)): "i1", (16, 2**15): "u2", (32, 2**31): "u4", (64, 2**63): "u8"}
 """What integers with this BITPIX and BZERO are, the standard's way to store them."""
+
+CHUNK = 2**20
+"""Bytes that are read or written at a time."""
 
 TRUNCATED = "truncated: it ends before its pixels do"
 
@@ -176,6 +179,32 @@ def shape_text(shape: tuple[int, ...] | None) -> str:
     return "x".join(map(str, reversed(shape or ())))
 
 
+class Stored:
+    """A part of a file, of which a slice reads just those bytes.
+
+    Parameters
+    ----------
+    file : binary file
+        It can seek, and stays open.
+    start, size : int
+        Which part of it.
+    """
+
+    def __init__(self, file: BinaryIO, start: int, size: int):
+        self.file, self.start, self.size = file, start, size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, part: slice) -> NDArray[np.uint8]:
+        first, end, _ = part.indices(self.size)
+        content = np.empty(max(end - first, 0), np.uint8)
+        self.file.seek(self.start + first)
+        if self.file.readinto(content) < content.size:  # type: ignore[attr-defined]
+            raise FitsError(TRUNCATED)
+        return content
+
+
 @dataclass
 class Hdu:
     """Header and data of one HDU.
@@ -184,8 +213,9 @@ class Hdu:
     ----------
     header : Header
         Its cards.
-    data : bytes-like
-        What follows the header, padded to whole blocks.
+    data : bytes-like or alike
+        What follows the header, with or without padding. It has a length, and slices
+        of it are bytes-like, as those of `Stored` are.
     """
 
     header: Header
@@ -209,38 +239,52 @@ class Hdu:
             return None
         return tuple(_axes(self.header, prefix)[::-1]) or None
 
-    def raw(self) -> NDArray[Any]:
-        """Give the pixels as they are stored, a big-endian view."""
-        dtype = np.dtype(DTYPES[_whole(self.header, "BITPIX")])
-        shape = self.shape or (0,)
-        return np.frombuffer(self.data, dtype, count=int(np.prod(shape))).reshape(shape)
-
-    def pixels(self) -> NDArray[Any]:
-        """Give the pixels in native byte order, with BSCALE, BZERO and BLANK applied.
+    def pixels(self, rows: slice = slice(None)) -> NDArray[Any]:
+        """Give pixels in native byte order, with BSCALE, BZERO and BLANK applied.
 
         Integers that need it become float32 up to 16 bits and float64 above;
         BLANK becomes NaN. Unsigned integers, stored with a BZERO, stay integers.
+
+        Parameters
+        ----------
+        rows : slice
+            Without a step; all rows unless it is given.
         """
-        raw, bitpix = self.raw(), _whole(self.header, "BITPIX")
+        stored, bitpix = self._stored(rows), _whole(self.header, "BITPIX")
         scale, zero = _number(self.header, "BSCALE", 1), _number(self.header, "BZERO", 0)
         blank = self.header.get("BLANK") if bitpix > 0 else None
-        native = raw.astype(raw.dtype.newbyteorder("="))
         if scale == 1 and (bitpix, zero) in UNSIGNED:
-            flipped = native ^ native.dtype.type(128 if bitpix == 8 else np.iinfo(native.dtype).min)
-            return flipped.view(UNSIGNED[bitpix, zero])
+            stored ^= stored.dtype.type(128 if bitpix == 8 else np.iinfo(stored.dtype).min)
+            return stored.view(UNSIGNED[bitpix, zero])
         if (scale, zero) == (1, 0) and blank is None:
-            return native
-        scaled: NDArray[Any] = native
+            return stored
+        scaled = stored
         if bitpix > 0:
-            scaled = native.astype(np.float32 if bitpix <= 16 else np.float64)
+            scaled = stored.astype(np.float32 if bitpix <= 16 else np.float64)
         with np.errstate(over="ignore"):  # what is too large becomes infinite
             if scale != 1:
                 scaled *= scale
             if zero != 0:
                 scaled += zero
         if blank is not None:
-            scaled[native == blank] = np.nan
+            scaled[stored == blank] = np.nan
         return scaled
+
+    def _stored(self, rows: slice) -> NDArray[Any]:
+        """Give pixels as they are stored, but in native byte order."""
+        dtype = np.dtype(DTYPES[_whole(self.header, "BITPIX")])
+        shape = self.shape or (0,)
+        if math.prod(shape) * dtype.itemsize > len(self.data):
+            raise FitsError(f"an image of {shape_text(shape)} pixels in {len(self.data)} bytes")
+        first, end, _ = rows.indices(shape[0])
+        stored = np.empty((max(end - first, 0), *shape[1:]), dtype.newbyteorder("="))
+        flat, place = stored.reshape(-1), first * math.prod(shape[1:]) * dtype.itemsize
+        step = CHUNK // dtype.itemsize
+        for start in range(0, flat.size, step):
+            size = min(step, flat.size - start) * dtype.itemsize
+            flat[start : start + step] = np.frombuffer(self.data[place : place + size], dtype)
+            place += size
+        return stored
 
 
 def image_hdu(pixels: NDArray[Any], header: Header | None = None, extension: str = "") -> Hdu:
@@ -249,22 +293,37 @@ def image_hdu(pixels: NDArray[Any], header: Header | None = None, extension: str
     Parameters
     ----------
     pixels : ndarray
-        uint8, or signed integers or floats.
+        uint8, or signed integers or floats. Those of uint8 are not copied.
+    header, extension
+        As in `image_header`.
+    """
+    stored = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder(">"))
+    return Hdu(image_header(stored.shape, stored.dtype, header, extension), stored.reshape(-1).view(np.uint8))
+
+
+def image_header(shape: tuple[int, ...], dtype: Any, header: Header | None = None, extension: str = "") -> Header:
+    """Make the header of an image.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows first.
+    dtype : dtype
+        uint8, or signed integers or floats, big-endian.
     header : Header, optional
         Further cards.
     extension : str, optional
         EXTNAME; without it the HDU is a primary one.
     """
-    stored = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder(">"))
-    bitpix = next(number for number, dtype in DTYPES.items() if np.dtype(dtype) == stored.dtype)
+    bitpix = next(number for number, stored in DTYPES.items() if np.dtype(stored) == dtype)
     made = Header()
     if extension:
         made.set("XTENSION", "IMAGE", "Image extension")
     else:
         made.set("SIMPLE", True, "conforms to FITS standard")
     made.set("BITPIX", bitpix, "array data type")
-    made.set("NAXIS", pixels.ndim, "number of array dimensions")
-    for number, length in enumerate(reversed(pixels.shape), 1):
+    made.set("NAXIS", len(shape), "number of array dimensions")
+    for number, length in enumerate(reversed(shape), 1):
         made.set(f"NAXIS{number}", length)
     if extension:
         made.set("PCOUNT", 0, "number of parameters")
@@ -273,10 +332,7 @@ def image_hdu(pixels: NDArray[Any], header: Header | None = None, extension: str
     if extension:
         made.set("EXTNAME", extension, "extension name")
         own.add("EXTNAME")
-    if header is not None:
-        made = Header([*made.cards, *header.without(*own).cards])
-    data = stored.tobytes()
-    return Hdu(made, data + bytes(-len(data) % BLOCK))
+    return made if header is None else Header([*made.cards, *header.without(*own).cards])
 
 
 # --- reading -----------------------------------------------------------------------
@@ -381,25 +437,24 @@ def read_headers(file: BinaryIO) -> Iterator[Header]:
             file.seek(-size % BLOCK, 1)
 
 
-def split(content: bytes) -> list[Hdu]:
-    """Split the content of a FITS file into its HDUs, without copying data.
+def split(file: BinaryIO) -> list[Hdu]:
+    """Split a FITS file into its HDUs, without reading data.
 
     Raises
     ------
     FitsError
         If a header is broken, or data are missing at the end.
     """
-    file, view = io.BytesIO(content), memoryview(content)
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
     hdus = []
     while (header := read_header(file)) is not None:
         start, size = file.tell(), data_size(header)
-        if start + size > len(content):
+        if start + size > end:
             raise FitsError(TRUNCATED)
-        data: Any = view[start : start + size + -size % BLOCK]
-        if len(data) % BLOCK:  # the last padding is missing
-            data = bytes(data) + bytes(-len(data) % BLOCK)
-        hdus.append(Hdu(header, data))
-        file.seek(start + len(data))
+        size = min(size + -size % BLOCK, end - start)  # the last padding may be missing
+        hdus.append(Hdu(header, Stored(file, start, size)))
+        file.seek(start + size)
     return hdus
 
 
@@ -407,7 +462,15 @@ def split(content: bytes) -> list[Hdu]:
 
 
 def _ones_complement_sum(data: Any) -> int:
-    total = int(np.frombuffer(data, ">u4").sum(dtype=np.uint64)) if len(data) else 0
+    """Add up 32-bit words; what is no whole word at the end is filled with zeros."""
+    odd = len(data) % 4
+    if odd:
+        data = bytes(data) + bytes(4 - odd)
+    return _folded(int(np.frombuffer(data, ">u4").sum(dtype=np.uint64)))
+
+
+def _folded(total: int) -> int:
+    """Carry what 32 bits cannot hold to their other end."""
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
     return total
@@ -432,12 +495,18 @@ def write(hdus: Iterable[Hdu], path: str | os.PathLike) -> None:
     """Write HDUs with checksums and without a time stamp: the same HDUs give the same bytes."""
     with whole_file(path) as part, part.open("wb") as file:
         for hdu in hdus:
-            header = hdu.header.copy()
-            of_data = _ones_complement_sum(hdu.data)
-            header.set("CHECKSUM", "0" * 16)
-            header.set("DATASUM", str(of_data))
-            total = _ones_complement_sum(header.tobytes()) + of_data
-            total = (total & 0xFFFFFFFF) + (total >> 32)
-            header.set("CHECKSUM", _encoded(~total & 0xFFFFFFFF))
+            header, start, of_data = hdu.header.copy(), file.tell(), 0
+            for keyword in ("CHECKSUM", "DATASUM"):
+                header.set(keyword, "0" * 16)
             file.write(header.tobytes())
-            file.write(hdu.data)
+            for place in range(0, len(hdu.data), CHUNK):
+                chunk = hdu.data[place : place + CHUNK]
+                of_data = _folded(of_data + _ones_complement_sum(chunk))
+                file.write(chunk)
+            file.write(bytes(-len(hdu.data) % BLOCK))
+            # The header once more, now that both sums are known.
+            header.set("DATASUM", str(of_data))
+            header.set("CHECKSUM", _encoded(~_folded(_ones_complement_sum(header.tobytes()) + of_data) & 0xFFFFFFFF))
+            file.seek(start)
+            file.write(header.tobytes())
+            file.seek(0, os.SEEK_END)

@@ -6,28 +6,78 @@ import hashlib
 import io
 import math
 import os
+import shutil
 import stat
+import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lightmask import FrameError
-from lightmask.fitsfile import FitsError, Hdu, Header, shape_text, split
+from lightmask.fitsfile import CHUNK, FitsError, Hdu, Header, shape_text, split
 
 COMPRESSION = {b"\x1f\x8b": gzip, b"BZ": bz2}
 """Modules that undo compression, by what a file of theirs begins with."""
 
 FITS_BEGINNING = b"SIMPLE  ="
 NOT_REGULAR = "not a regular file; take it out of the folder"
+CHANGED = "changed while it was read; start again when it is complete"
 
 _MOST_PACKED = 2500
 """How many pixels of a tile-compressed image a byte of its file may stand for: of zeros in PLIO_1 it is 2048."""
+
+BAND = 2**20
+"""Pixels of a band: a few arrays of them fit the cache."""
+
+KEPT = 2**24
+"""Pixels up to which an image is read once and kept; rows of a larger one are read whenever they are wanted."""
+
+
+def bands(shape: tuple[int, ...], least: int = 1) -> Iterator[slice]:
+    """Cut an image into bands of rows, of so many rows at the least."""
+    height = max(math.ceil(BAND / shape[1]), least)
+    return (slice(top, min(top + height, shape[0])) for top in range(0, shape[0], height))
+
+
+class Pixels:
+    """The image of an HDU, of which a slice of rows, or of rows and columns, gives pixels.
+
+    Parameters
+    ----------
+    hdu : Hdu
+        With an image of two axes.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and columns.
+    dtype : dtype
+        Of the pixels, in native byte order.
+    """
+
+    def __init__(self, hdu: Hdu):
+        self.shape = hdu.shape or ()
+        self.dtype = hdu.pixels(slice(0, 0)).dtype
+        self._hdu = hdu
+        self._kept: NDArray[Any] | None = None
+
+    def __getitem__(self, place: Any) -> NDArray[Any]:
+        rows, columns = place if isinstance(place, tuple) else (place, slice(None))
+        if self._kept is None and math.prod(self.shape) <= KEPT:
+            self._kept = self._hdu.pixels()
+        if self._kept is not None:
+            return self._kept[rows, columns]
+        if not isinstance(rows, slice):
+            return self[rows : rows + 1, columns][0]
+        first, end, step = rows.indices(self.shape[0])
+        if step == 1:
+            return self._hdu.pixels(rows)[:, columns]
+        return np.concatenate([self[row : row + 1, columns] for row in range(first, end, step)])
 
 
 @dataclass(frozen=True)
@@ -36,18 +86,18 @@ class Image:
 
     Attributes
     ----------
-    data : ndarray
+    data : ndarray or Pixels
         2-D, scaled by BSCALE and BZERO, in native byte order.
-    mask : ndarray of bool or None
-        True where the file's own MASK extension masks a pixel; same shape.
+    mask : ndarray or Pixels or None
+        Not zero where the file's own MASK extension masks a pixel; same shape.
     more_than_mask : bool
         Whether the MASK extension holds other values than 0 and 1.
     header : Header
         Cards of the image, then those of the primary HDU.
     """
 
-    data: NDArray[Any]
-    mask: NDArray[np.bool_] | None
+    data: Any
+    mask: Any
     more_than_mask: bool
     header: Header
 
@@ -79,7 +129,7 @@ def unchanged(paths: Iterable[str | os.PathLike], names: Iterable[str]) -> Itera
     yield
     for (path, name), stamp in zip(pairs, before, strict=True):
         if _stamp(path, name) != stamp:
-            raise FrameError(f"{name}: changed while it was read; start again when it is complete")
+            raise FrameError(f"{name}: {CHANGED}")
 
 
 def _stamp(path: str | os.PathLike, name: str) -> tuple[int, int]:
@@ -101,8 +151,32 @@ def check_beginning(beginning: bytes, name: str) -> None:
         )
 
 
-def read_bytes(path: str | os.PathLike, name: str) -> tuple[bytes, str]:
-    """Read a FITS file as it is, but decompressed.
+class _Watched(io.FileIO):
+    """A file that must not change while it is read.
+
+    Raises
+    ------
+    FrameError
+        From whatever reads it, if it has changed, or cannot be read.
+    """
+
+    def __init__(self, path: str | os.PathLike, called: str):
+        self.before = _stamp(path, called)
+        super().__init__(os.fspath(path))
+        self.called = called
+
+    def readinto(self, buffer: Any) -> int:
+        """Read, and look whether what was read is still that of the file that was opened."""
+        with readable(self.called):
+            count = super().readinto(buffer)
+        if _stamp(self.name, self.called) != self.before:
+            raise FrameError(f"{self.called}: {CHANGED}")
+        return count or 0
+
+
+@contextmanager
+def opened(path: str | os.PathLike, name: str) -> Iterator[tuple[list[Hdu], str]]:
+    """Open a FITS file for as long as the context lasts; compression, of tiles too, is undone.
 
     Parameters
     ----------
@@ -111,50 +185,42 @@ def read_bytes(path: str | os.PathLike, name: str) -> tuple[bytes, str]:
     name : str
         What messages call it: its path in the frames folder.
 
-    Returns
-    -------
-    content : bytes
-        Decompressed.
+    Yields
+    ------
+    hdus : list of Hdu
+        Their data are read when they are wanted, of a compressed file from a
+        temporary one.
     digest : str
         SHA-256 of the file, in hexadecimal, as ``sha256sum`` prints it.
 
     Raises
     ------
     FrameError
-        If it is not FITS, or changes while it is read.
+        If it is not FITS, a header is broken, or data are missing at the end; also
+        later, if it changes before all has been read.
     """
-    with unchanged([path], [name]), readable(name):
-        content = Path(path).read_bytes()
-        digest = hashlib.sha256(content).hexdigest()
-        if module := COMPRESSION.get(content[:2]):
-            content = module.decompress(content)
-    check_beginning(content, name)
-    return content, digest
-
-
-def open_bytes(content: bytes, name: str) -> list[Hdu]:
-    """Split the content of a FITS file into HDUs; tile compression is undone.
-
-    Parameters
-    ----------
-    content : bytes
-        What `read_bytes` gave; data are views of it.
-    name : str
-        What messages call the file.
-
-    Raises
-    ------
-    FrameError
-        If a header is broken, or data are missing at the end.
-    """
-    with readable(name):
-        hdus = split(content)
-        packed = [hdu for hdu in hdus if hdu.compressed]
-        for hdu in packed:
-            _check_tiles(hdu, len(content))
-        if packed:
-            hdus = split(_without_tiles(content))
-    return hdus
+    with ExitStack() as files:
+        with readable(name):
+            file: Any = files.enter_context(io.BufferedReader(_Watched(path, name)))
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            if module := COMPRESSION.get(file.peek(2)[:2]):
+                plain = files.enter_context(tempfile.TemporaryFile())
+                with module.open(file) as packed:
+                    shutil.copyfileobj(packed, plain, CHUNK)
+                file = plain
+                file.seek(0)
+        check_beginning(file.read(len(FITS_BEGINNING)), name)
+        with readable(name):
+            hdus = split(file)
+            packed_images = [hdu for hdu in hdus if hdu.compressed]
+            for hdu in packed_images:
+                _check_tiles(hdu, file.seek(0, os.SEEK_END))
+            if packed_images:
+                plain = files.enter_context(tempfile.TemporaryFile())
+                _undo_tiles(file, plain)
+                hdus = split(plain)
+        yield hdus, digest
 
 
 def _check_tiles(hdu: Hdu, size: int) -> None:
@@ -170,16 +236,16 @@ def _check_tiles(hdu: Hdu, size: int) -> None:
         raise FitsError(f"{shape_text(hdu.shape)} pixels do not fit into {size} bytes")
 
 
-def _without_tiles(content: bytes) -> bytes:
+def _undo_tiles(file: BinaryIO, plain: BinaryIO) -> None:
     """Undo tile compression: the same pixels, unscaled, and cards in plain image extensions.
 
     `CCDData.read` looks for no image in a compressed extension.
     """
     from astropy.io import fits
 
-    plain = io.BytesIO()
+    file.seek(0)
     try:
-        with fits.open(io.BytesIO(content), do_not_scale_image_data=True) as hdus:
+        with fits.open(file, do_not_scale_image_data=True, memmap=False) as hdus:
             for index, hdu in enumerate(hdus):
                 if isinstance(hdu, fits.CompImageHDU):
                     image = fits.ImageHDU(hdu.data, hdu.header.copy(), do_not_scale_image_data=True)
@@ -190,7 +256,6 @@ def _without_tiles(content: bytes) -> bytes:
             hdus.writeto(plain, output_verify="ignore")
     except Exception as error:  # of any kind, as broken tiles are
         raise FitsError(f"broken tile compression: {error}") from error
-    return plain.getvalue()
 
 
 def find_image(headers: list[Header], name: str) -> int:
@@ -217,7 +282,7 @@ def find_image(headers: list[Header], name: str) -> int:
 
 
 def read_image(hdus: list[Hdu], name: str) -> Image:
-    """Read the image of a FITS file, and its mask.
+    """Give the image of a FITS file, and its mask, to be read by rows.
 
     Raises
     ------
@@ -234,12 +299,11 @@ def read_image(hdus: list[Hdu], name: str) -> Image:
                 found = shape_text(own.shape) if own.shape else "no data"
                 raise FrameError(f"{name}: its MASK has {found}, expected {shape_text(hdu.shape)}; mend or remove it")
             with readable(name):
-                values = own.pixels()
-            more_than_mask = not np.isin(values, (0, 1)).all()
-            mask = values.astype(bool)  # any nonzero value masks, as in `CCDData.read`
+                mask = Pixels(own)
+            more_than_mask = not all(np.isin(mask[rows], (0, 1)).all() for rows in bands(mask.shape))
             break
     with readable(name):
-        data = hdu.pixels()
+        data = Pixels(hdu)
     return Image(data, mask, more_than_mask, Header([*hdu.header.cards, *hdus[0].header.cards]))
 
 
@@ -251,8 +315,10 @@ def read(path: str | os.PathLike, name: str) -> tuple[Image, str]:
     FrameError
         If the file cannot be read, or holds no 2-D image.
     """
-    content, digest = read_bytes(path, name)
-    return read_image(open_bytes(content, name), name), digest
+    with opened(path, name) as (hdus, digest):
+        image = read_image(hdus, name)
+        mask = None if image.mask is None else image.mask[:].astype(bool)  # any nonzero value masks
+        return replace(image, data=image.data[:], mask=mask), digest
 
 
 def read_mask(path: str | os.PathLike, name: str) -> tuple[NDArray[np.bool_], str]:
@@ -270,21 +336,19 @@ def read_mask(path: str | os.PathLike, name: str) -> tuple[NDArray[np.bool_], st
     FrameError
         If the file holds no 2-D image.
     """
-    content, digest = read_bytes(path, name)
-    hdus = open_bytes(content, name)
-    image = hdus[find_image([hdu.header for hdu in hdus], name)]
-    with readable(name):
-        return image.pixels() != 0, digest
+    with opened(path, name) as (hdus, digest):
+        image = hdus[find_image([hdu.header for hdu in hdus], name)]
+        with readable(name):
+            return image.pixels() != 0, digest
 
 
-def fill(data: NDArray[Any], finite: NDArray[np.bool_]) -> NDArray[Any]:
+def fill(data: NDArray[Any], finite: NDArray[np.bool_], overall: Callable[[], Any] | None = None) -> NDArray[Any]:
     """Replace pixels that are not finite by the median of the finite ones in 5×5.
 
     Where there are none in 5×5, the median of the whole image stands in; 0 if
-    there is none at all.
+    there is none at all. `overall` gives that median where `data` are a part of the image.
     """
     filled = data.copy()
-    overall = np.median(data[finite]) if finite.any() else data.dtype.type(0)
     padded = np.pad(np.where(finite, data, np.nan), 2, constant_values=np.nan)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5))
     rows, columns = np.nonzero(~finite)
@@ -292,7 +356,13 @@ def fill(data: NDArray[Any], finite: NDArray[np.bool_]) -> NDArray[Any]:
         part = slice(start, start + 100_000)
         around = windows[rows[part], columns[part]].reshape(-1, 25)
         known = np.isfinite(around).any(axis=1)
-        values = np.full(len(around), overall, data.dtype)
+        values = np.empty(len(around), data.dtype)
         values[known] = np.nanmedian(around[known], axis=1)
+        if not known.all():
+            values[~known] = overall() if overall else _finite_median(data, finite)
         filled[rows[part], columns[part]] = values
     return filled
+
+
+def _finite_median(data: NDArray[Any], finite: NDArray[np.bool_]) -> Any:
+    return np.median(data[finite]) if finite.any() else 0

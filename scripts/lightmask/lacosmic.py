@@ -14,6 +14,8 @@ only the few parts of an image where its decision is in doubt.
    the median-subtracted significance.
 3. A later iteration looks only at tiles near pixels that the last cleaning
    changed.
+4. A large image is done in bands of rows, each with as many rows around it as
+   can have a say, so that only results are held for the whole of it.
 
 All arithmetic is float32, operation by operation in the order in which the
 reference does it, so that images which are not integers agree as well.
@@ -34,9 +36,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["CosmicRays", "detect_cosmics"]
+__all__ = ["CosmicRays", "detect_cosmics", "mask_cosmics", "median_of"]
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -45,9 +47,13 @@ PackedFlags = NDArray[np.uint8]
 
 TILE = 8  # side of the tiles that are kept or discarded as a whole [pixels]
 GROWTH = 2  # cosmic rays grow twice, by one pixel each time
+SLAB = 1 << 24  # pixels of a band that is searched at a time
+LEAST_BAND = 8  # its rows, in overlaps with the next one, at the least: else much would be done twice
 BAND = 128  # rows per step of the dense pass: a few arrays of them fit the cache
 STACK = 1 << 15  # pixels per stack of windows: a few such stacks fit the cache
 SIDES = 8, 32  # of squares that are filtered as a whole where pixels crowd [pixels]
+PIECE = 1 << 16  # values that are counted at a time
+STAR_GROWTH = 4  # of the cores of saturated stars, in two steps [pixels]
 FEW = 100  # up to one pixel in so many, a list is better than an image
 MIN_VARIANCE = np.float32(1e-5)  # [electrons^2]
 MIN_FINE_STRUCTURE = np.float32(0.01)  # [sigma]
@@ -181,25 +187,125 @@ def detect_cosmics(
     `inbkg` and `invar`, and three for ``cleantype='median'``.
     """
     image = _image("indat", indat)
-    mask = None if inmask is None else _image("inmask", inmask, image.shape) != 0
+    given = [
+        None if value is None else _image(name, value, image.shape)
+        for name, value in (("inmask", inmask), ("inbkg", inbkg), ("invar", invar))
+    ]
+    bands = _prepared(
+        lambda rows: _Images(image[rows], *(None if each is None else each[rows] for each in given)),
+        image.shape,
+        sigclip=sigclip,
+        sigfrac=sigfrac,
+        objlim=objlim,
+        gain=gain,
+        readnoise=readnoise,
+        satlevel=satlevel,
+        niter=niter,
+        sepmed=sepmed,
+        cleantype=cleantype,
+        fsmode=fsmode,
+        psfmodel=psfmodel,
+        psffwhm=psffwhm,
+        psfsize=psfsize,
+        psfk=psfk,
+        psfbeta=psfbeta,
+    )
+    done: dict[int, tuple[BoolArray, FloatArray]] = {}
+
+    def take(band: slice, detector: _Detector, rows: slice) -> None:
+        done[band.start] = detector.crmask[rows], detector.cleaned()[rows]
+
+    counts = bands.search(take, _flag("verbose", verbose))
+    if len(done) == 1:
+        return CosmicRays(*done[0], counts)
+    masks, cleaned = zip(*done.values(), strict=True)
+    return CosmicRays(np.concatenate(masks), np.concatenate(cleaned), counts)
+
+
+def mask_cosmics(
+    read: Callable[[slice], tuple[NDArray[Any], BoolArray | None]],
+    shape: tuple[int, int],
+    *,
+    verbose: bool = False,
+    **parameters: Any,
+) -> tuple[BoolArray, tuple[int, ...]]:
+    """Find the cosmic rays of an image that is read in bands, as `detect_cosmics` does.
+
+    Parameters
+    ----------
+    read : callable
+        Gives image and mask (or None) of a slice of rows; it is asked for the
+        same rows more than once.
+    shape : (int, int)
+        Of the whole image.
+    verbose : bool
+        Print the number of cosmic pixels of every iteration.
+    **parameters
+        Those of `detect_cosmics` from `sigclip` to `psfbeta`, all of them.
+
+    Returns
+    -------
+    crmask : (ny, nx) bool array
+        True where a cosmic ray was found.
+    counts : tuple of int
+        Number of cosmic pixels found in each iteration.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `detect_cosmics`, and what `read` raises.
+
+    Notes
+    -----
+    Besides the result it holds a few arrays of about `SLAB` pixels, or of
+    `LEAST_BAND` + 2 overlaps of an image so wide that this is more: an overlap is
+    9 + 10 `niter` rows, and up to half the height of a kernel more an iteration.
+    """
+    crmask = np.zeros(shape, np.bool_)
+
+    def take(band: slice, detector: _Detector, rows: slice) -> None:
+        crmask[band] = detector.crmask[rows]
+
+    bands = _prepared(lambda rows: _Images(*read(rows)), shape, **parameters)
+    return crmask, bands.search(take, _flag("verbose", verbose))
+
+
+def _prepared(
+    read: Callable[[slice], _Images],
+    shape: tuple[int, ...],
+    *,
+    sigclip: float,
+    sigfrac: float,
+    objlim: float,
+    gain: float,
+    readnoise: float,
+    satlevel: float,
+    niter: int,
+    sepmed: bool,
+    cleantype: str,
+    fsmode: str,
+    psfmodel: str,
+    psffwhm: float,
+    psfsize: int,
+    psfk: ArrayLike | None,
+    psfbeta: float,
+) -> _Bands:
+    """Check all parameters, and cut the image into bands."""
     _choice("fsmode", fsmode, ("median", "convolve"))
     model = _choice("psfmodel", psfmodel, ("gauss", "gaussx", "gaussy", "moffat"))
     fwhm = float(_number("psffwhm", psffwhm, positive=True))
     beta = float(_number("psfbeta", psfbeta, positive=True))
     size = _odd("psfsize", psfsize)
     given = None if psfk is None else _given_kernel(psfk)
-    niter = _count("niter", niter)
-    verbose = _flag("verbose", verbose)
-    # Overflow of extreme values gives infinities, which compare as they should.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        kernel = None
-        if fsmode == "convolve":
+    kernel = None
+    if fsmode == "convolve":
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             kernel = _psf_kernel(model, fwhm, size, beta) if given is None else given
-        detector = _Detector(
-            image,
-            mask,
-            None if inbkg is None else _image("inbkg", inbkg, image.shape),
-            None if invar is None else _image("invar", invar, image.shape),
+    return _Bands(
+        read,
+        shape,
+        _count("niter", niter),
+        _Parameters(
             gain=_number("gain", gain, positive=True),
             readnoise=_number("readnoise", readnoise),
             satlevel=_number("satlevel", satlevel, positive=True, infinite=True),
@@ -209,73 +315,189 @@ def detect_cosmics(
             medians=SEPARABLE if _flag("sepmed", sepmed) else FULL,
             cleantype=_choice("cleantype", cleantype, tuple(CLEANERS)),
             kernel=kernel,
+        ),
+    )
+
+
+# --- bands of rows ------------------------------------------------------------------
+
+
+class _Images(NamedTuple):
+    """Some rows of all images, as they were given."""
+
+    data: NDArray[Any]
+    mask: NDArray[Any] | None
+    background: NDArray[Any] | None = None
+    variance: NDArray[Any] | None = None
+
+
+class _Parameters(NamedTuple):
+    """What is the same for all of an image."""
+
+    gain: np.float32
+    readnoise: np.float32
+    satlevel: np.float32
+    sigclip: np.float32
+    sigfrac: np.float32
+    objlim: np.float32
+    medians: _Medians
+    cleantype: str
+    kernel: FloatArray | None
+
+    @property
+    def fine_reach(self) -> int:
+        """How far away a pixel may be to enter the fine structure of another."""
+        medians, kernel = self.medians, self.kernel
+        return medians.large_width + (
+            medians.fine_width if kernel is None else medians.noise_width + max(kernel.shape) // 2
         )
-        counts: list[int] = []
+
+    @property
+    def reach(self) -> int:
+        """How far away a pixel may be to decide whether another belongs to a cosmic ray."""
+        return GROWTH + max(2 * self.medians.noise_width, self.fine_reach)
+
+    @property
+    def first_reach(self) -> int:
+        """How far away a pixel may be to replace another that is not finite, or to make it a bad one."""
+        return 2 + self.medians.noise_width + STAR_GROWTH
+
+
+class _Bands:
+    """An image in bands of rows, of which one at a time is searched.
+
+    What is found in an iteration depends on pixels within `reach`, and cleaning on
+    those within 2 more. So with enough rows around it a band gives, in all its
+    iterations, what it gives as a part of the image. Just the medians that
+    stand in where nothing good is near are of all bands.
+    """
+
+    def __init__(
+        self, read: Callable[[slice], _Images], shape: tuple[int, ...], niter: int, parameters: _Parameters
+    ) -> None:
+        self.read, self.shape, self.niter, self.parameters = read, shape, niter, parameters
+        self.overlap = parameters.first_reach + niter * (parameters.reach + 2)
+        ny, nx = shape
+        number = -(-ny // max(SLAB // nx, LEAST_BAND * self.overlap))
+        height = -(-ny // number)
+        self.bands = [slice(top, min(top + height, ny)) for top in range(0, ny, height)]
+        # Where nothing is found nothing changes any more, but by the plain median of
+        # cosmic pixels: there all bands have to end with the same iteration.
+        self.to_the_end = parameters.cleantype == "median" and len(self.bands) > 1
+        self._levels: dict[str | int, np.float32] = {}
+        self._now: tuple[slice, _Detector, slice] | None = None
+
+    def search(self, take: Callable[[slice, _Detector, slice], None], verbose: bool) -> tuple[int, ...]:
+        """Find all cosmic rays; return the number of their pixels in each iteration.
+
+        `take` gets a band when it is done, its detector, and its rows therein; what
+        it gets last counts.
+        """
         if verbose:
-            print(f"Starting {niter} L.A.Cosmic iterations")
-        while len(counts) < niter and (not counts or counts[-1]):
-            counts.append(detector.iterate())
-            if verbose:
-                print(f"Iteration {len(counts)}:\n{counts[-1]} cosmic pixels this iteration")
-        return CosmicRays(detector.crmask, detector.cleaned(), tuple(counts))
+            print(f"Starting {self.niter} L.A.Cosmic iterations")
+        # Overflow of extreme values gives infinities, which compare as they should.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            counts = self._iterate(self.niter, take)
+            if self.to_the_end and len(counts) < self.niter:
+                counts = self._iterate(len(counts), take)
+        if verbose:
+            for iteration, count in enumerate(counts, 1):
+                print(f"Iteration {iteration}:\n{count} cosmic pixels this iteration")
+        return counts
+
+    def _iterate(self, niter: int, take: Callable[[slice, _Detector, slice], None]) -> tuple[int, ...]:
+        """Search each band; return the numbers of pixels found, up to the first zero."""
+        found = [0] * niter
+        for band in self.bands:
+            self._now = None  # before there is another
+            detector, rows = self._detector(band)
+            self._now = band, detector, rows
+            for iteration in range(niter):
+                anywhere, within = detector.iterate(rows)
+                found[iteration] += within
+                if not anywhere and not self.to_the_end:
+                    break
+            take(band, detector, rows)
+            del detector
+        self._now = None
+        return tuple(found[: found.index(0) + 1] if 0 in found else found)
+
+    def _detector(self, band: slice) -> tuple[_Detector, slice]:
+        """Return the detector of a band and of the rows around it, and the band's rows therein."""
+        top, bottom = max(band.start - self.overlap, 0), min(band.stop + self.overlap, self.shape[0])
+        detector = _Detector(self.read(slice(top, bottom)), self.parameters, self)
+        return detector, slice(band.start - top, band.stop - top)
+
+    def finite_level(self, number: int) -> np.float32:
+        """Return the median of what is finite in one of the images that `_electrons` gives."""
+
+        def values() -> Iterator[FloatArray]:
+            for band in self.bands:
+                image = _electrons(self.read(band), self.parameters.gain)[number]
+                if image is not None:
+                    yield image[np.isfinite(image)]
+
+        if number not in self._levels:
+            self._levels[number] = median_of(values)
+        return self._levels[number]
+
+    def good_level(self, name: str) -> np.float32:
+        """Return the median of data or variance over the good pixels, as they were before any cleaning."""
+
+        def values() -> Iterator[FloatArray]:
+            for band in self.bands:
+                if self._now is not None and self._now[0] is band:
+                    _, detector, rows = self._now
+                else:
+                    detector, rows = self._detector(band)
+                yield from detector.good_values(name, rows)
+
+        if name not in self._levels:
+            self._levels[name] = median_of(values)
+        return self._levels[name]
+
+
+def _electrons(images: _Images, gain: np.float32) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
+    """Return data, background and variance in electrons."""
+    background = None if images.background is None else _scaled(images.background, gain)
+    variance = None if images.variance is None else _scaled(images.variance, gain * gain)
+    if variance is not None and background is not None:
+        variance -= background
+    return _scaled(images.data, gain), background, variance
 
 
 # --- the detector -----------------------------------------------------------------
 
 
 class _Detector:
-    """One image while its cosmic rays are found: what the iterations share.
+    """One image, or a band of one, while its cosmic rays are found: what the iterations share.
 
     Pixels are named by their index into the flattened image, tiles likewise.
     """
 
-    def __init__(
-        self,
-        image: NDArray[Any],
-        mask: BoolArray | None,
-        background: NDArray[Any] | None,
-        variance: NDArray[Any] | None,
-        *,
-        gain: np.float32,
-        readnoise: np.float32,
-        satlevel: np.float32,
-        sigclip: np.float32,
-        sigfrac: np.float32,
-        objlim: np.float32,
-        medians: _Medians,
-        cleantype: str,
-        kernel: FloatArray | None,
-    ) -> None:
-        self.gain = gain
-        self.read_variance = readnoise * readnoise
-        self.sigclip = sigclip
-        self.sigcliplow = sigfrac * sigclip
-        self.objlim = objlim
-        self.medians = medians
-        self.cleantype = cleantype
-        self.kernel = kernel
-        # How far away a pixel may be to enter the fine structure of another,
-        # or to decide whether that one belongs to a cosmic ray.
-        self.fine_reach = medians.large_width + (
-            medians.fine_width if kernel is None else medians.noise_width + max(kernel.shape) // 2
-        )
-        self.reach = GROWTH + max(2 * medians.noise_width, self.fine_reach)
+    def __init__(self, images: _Images, parameters: _Parameters, whole: _Bands) -> None:
+        self.gain = parameters.gain
+        self.read_variance = parameters.readnoise * parameters.readnoise
+        self.sigclip = parameters.sigclip
+        self.sigcliplow = parameters.sigfrac * parameters.sigclip
+        self.objlim = parameters.objlim
+        self.medians = parameters.medians
+        self.cleantype = parameters.cleantype
+        self.kernel = parameters.kernel
+        self.fine_reach, self.reach = parameters.fine_reach, parameters.reach
+        self.whole = whole
 
-        self.image, self.image_variance = image, variance
-        self.shape = image.shape
+        self.image, self.image_variance = images.data, images.variance
+        self.shape = self.image.shape
         # There may be very many pixels to remember; most images need only 4 bytes each.
-        self.names: np.dtype[np.integer[Any]] = np.dtype(np.int32 if image.size < 2**31 else np.int64)
-        self.tiles_x = -(-image.shape[1] // TILE)
-        self.data = _scaled(image, gain)
-        self.background = None if background is None else _scaled(background, gain)
-        self.variance = None if variance is None else _scaled(variance, gain * gain)
-        if self.variance is not None and self.background is not None:
-            self.variance -= self.background
+        self.names: np.dtype[np.integer[Any]] = np.dtype(np.int32 if self.image.size < 2**31 else np.int64)
+        self.tiles_x = -(-self.shape[1] // TILE)
+        self.data, self.background, self.variance = _electrons(images, self.gain)
         tiles = self._tile_extremes()
         self.not_finite = self._replace_not_finite(tiles)
         if self.not_finite.size:
             tiles = self._tile_extremes()
-        self.mask = self._bad_pixels(mask, satlevel, tiles)
+        self.mask = self._bad_pixels(images.mask, parameters.satlevel, tiles)
         if self.background is not None:
             self.data -= self.background
             tiles = self._tile_extremes()
@@ -287,15 +509,14 @@ class _Detector:
         # Found so far, and their variance, unless there is an image of it.
         self.cosmics = np.zeros(0, self.names)
         self.cosmics_variance = np.zeros(0, np.float32)
-        self.default_levels: tuple[np.float32, np.float32] | None = None
         # Confirmed pixels, and which of the 5x5 around each make up its cosmic ray.
         self.seeds = np.zeros(0, self.names)
         self.grown = _packed(np.zeros((0, 25), np.bool_))
         self._set_bounds(tiles)
         self.active = np.ones(tiles.contrast.shape, np.bool_)
 
-    def iterate(self) -> int:
-        """Find cosmic rays, clean them, and return the number of their pixels."""
+    def iterate(self, rows: slice) -> tuple[int, int]:
+        """Find cosmic rays, clean them, and return the number of their pixels, and that in some rows."""
         self._find_seeds()
         square = self._square(GROWTH)
         cosmics = self._distinct(
@@ -303,7 +524,8 @@ class _Detector:
             for part in _parts(self.seeds.size, 2 * self.batch)
         )
         self._clean(cosmics)
-        return cosmics.size
+        first, end = (row * self.shape[1] for row in (rows.start, rows.stop))
+        return cosmics.size, int(np.count_nonzero((cosmics >= first) & (cosmics < end)))
 
     def _find_seeds(self) -> None:
         """Bring the confirmed pixels, and what grows from them, up to date."""
@@ -664,28 +886,28 @@ class _Detector:
         self.cosmics, self.cosmics_variance = cosmics[order], variances[order]
 
     def _default_levels(self) -> tuple[np.float32, np.float32]:
-        """Return the medians of data and variance over the good pixels.
+        """Return the medians of data and variance over the good pixels of the whole image.
 
         They stand in where all of 5x5 is bad, and are of the image as it was
         before any cleaning.
         """
-        if self.default_levels is None:
-            cosmics = np.flatnonzero(self.crmask)
-            data = self.data.ravel()
-            current = data[cosmics]
-            data[cosmics] = self._original(self.image, cosmics, self.gain)
-            level = _lower_median(self.data, self.mask)
-            data[cosmics] = current
-            level_variance = level + self.read_variance  # rounding keeps the order
-            if self.variance is not None and self.image_variance is not None:
-                variance = self.variance.ravel()
-                current = variance[cosmics]
-                gain2 = self.gain * self.gain
-                variance[cosmics] = self._original(self.image_variance, cosmics, gain2)
-                level_variance = _lower_median(self.variance, self.mask)
-                variance[cosmics] = current
-            self.default_levels = level, level_variance
-        return self.default_levels
+        level = self.whole.good_level("data")
+        if self.image_variance is None:
+            return level, level + self.read_variance  # rounding keeps the order
+        return level, self.whole.good_level("variance")
+
+    def good_values(self, name: str, rows: slice) -> Iterator[FloatArray]:
+        """Give data or variance of the good pixels of some rows, as they were before any cleaning."""
+        image, given, factor = self.data, self.image, self.gain
+        if name == "variance" and self.variance is not None and self.image_variance is not None:
+            image, given, factor = self.variance, self.image_variance, self.gain * self.gain
+        nx = self.shape[1]
+        for start in range(rows.start * nx, rows.stop * nx, PIECE):
+            piece = slice(start, min(start + PIECE, rows.stop * nx))
+            values = image.ravel()[piece].copy()
+            cosmics = np.flatnonzero(self.crmask.ravel()[piece])
+            values[cosmics] = self._original(given, cosmics + start, factor)
+            yield values if self.mask is None else values[~self.mask.ravel()[piece]]
 
     def _original(self, image: NDArray[Any], pixels: IndexArray, factor: np.float32) -> FloatArray:
         """Return the values of pixels before any cleaning."""
@@ -702,17 +924,18 @@ class _Detector:
         Each gets the mean of the finite ones of 5x5, so that its neighbours see
         a smooth image.
         """
-        images = [each for each in (self.background, self.variance) if each is not None]
-        if not (np.isfinite(tiles.highest).all() and np.isfinite(tiles.lowest).all()):
-            images.append(self.data)
+        images = list(enumerate((self.data, self.background, self.variance)))
+        if np.isfinite(tiles.highest).all() and np.isfinite(tiles.lowest).all():
+            del images[0]
         everything = np.zeros(0, np.intp)
-        for image in images:
+        for number, image in images:
+            if image is None:
+                continue
             wrong = ~np.isfinite(image)
             pixels = np.flatnonzero(wrong)
             if not pixels.size:
                 continue
             values = np.empty(pixels.size, np.float32)
-            median = _lower_median(image, wrong)
             y, x = np.divmod(pixels, self.shape[1])
             for part, windows in self._windows(y, x, 1, 2):
                 bad = wrong.ravel()[windows.index]
@@ -720,16 +943,19 @@ class _Detector:
                     bad |= windows.depth < 0
                 bad = bad.reshape(25, -1)
                 mean = _mean(windows.take(image).reshape(25, -1), bad)
-                values[part] = np.where(bad.all(axis=0), median, mean)
+                empty = bad.all(axis=0)
+                if empty.any():
+                    mean[empty] = self.whole.finite_level(number)
+                values[part] = mean
             image.ravel()[pixels] = values
             everything = np.union1d(everything, pixels)
         return everything
 
-    def _bad_pixels(self, mask: BoolArray | None, satlevel: np.float32, tiles: _TileExtremes) -> BoolArray | None:
+    def _bad_pixels(self, mask: NDArray[Any] | None, satlevel: np.float32, tiles: _TileExtremes) -> BoolArray | None:
         """Return what neither to flag nor to clean with; None if there is nothing."""
         bad = None
         if mask is not None or self.not_finite.size:
-            bad = np.zeros(self.shape, np.bool_) if mask is None else mask.copy()
+            bad = np.zeros(self.shape, np.bool_) if mask is None else mask != 0
             bad.ravel()[self.not_finite] = True
             bad = _grown_by_one(bad)
         if tiles.highest.max() >= satlevel:
@@ -1112,14 +1338,46 @@ def _scaled(image: NDArray[Any], factor: np.float32) -> FloatArray:
     return np.multiply(image, float(factor), out=result, casting="unsafe")
 
 
-def _lower_median(image: FloatArray, bad: BoolArray | None) -> np.float32:
-    """Return the median of the good pixels, the lower one of two, 0 if there is none."""
-    values = image.flatten() if bad is None else image[~bad]
-    if not values.size:
-        return np.float32(0)
-    middle = (values.size - 1) // 2
-    values.partition(middle)
-    return np.float32(values[middle])
+def median_of(parts: Callable[[], Iterable[NDArray[Any]]], dtype: DTypeLike = np.float32, upper: bool = False) -> Any:
+    """Return the lower median of values, or the upper one, of which there may be more than memory holds.
+
+    Parameters
+    ----------
+    parts : callable
+        Gives all values, in arrays. It is called once for every 16 bits of a value.
+    dtype : dtype
+        Of the values: float32 or float64.
+    upper : bool
+        Which of two it shall be where their number is even.
+
+    Returns
+    -------
+    float32 or float64
+        0 if there is no value.
+    """
+    value = np.dtype(dtype)
+    key = np.dtype(f"u{value.itemsize}")
+    bits = 8 * value.itemsize
+    sign = key.type(1 << bits - 1)
+    known = rank = 0
+    for shift in range(bits - 16, -1, -16):  # digits of 16 bits, the highest first
+        counts = np.zeros(1 << 16, np.intp)
+        for part in parts():
+            for piece in _parts(part.size, PIECE):
+                keys = part[piece].view(key)
+                keys = np.where(keys & sign, ~keys, keys | sign)  # in the order of the values
+                if shift < bits - 16:
+                    keys = keys[keys >> key.type(shift + 16) == known]
+                counts += np.bincount((keys >> key.type(shift)).astype(np.uint16), minlength=counts.size)
+        if not counts.any():
+            return value.type(0)
+        if shift == bits - 16:
+            rank = (int(counts.sum()) - 1 + upper) // 2
+        digit = int(np.searchsorted(counts.cumsum(), rank, side="right"))
+        rank -= int(counts[:digit].sum())
+        known = known << 16 | digit
+    found = key.type(known)
+    return (found ^ sign if found & sign else ~found).view(value)
 
 
 def _grown_by_one(mask: BoolArray) -> BoolArray:

@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,9 @@ from numpy.typing import NDArray
 from lightmask import FrameError, __version__, cosmicrays, flags
 from lightmask.events import Events, write_regions
 from lightmask.files import whole_file
-from lightmask.fitsfile import Hdu, Value, image_hdu, shape_text, write
+from lightmask.fitsfile import Hdu, Value, image_hdu, image_header, shape_text, write
 from lightmask.flags import Flag
-from lightmask.images import Image, open_bytes, read_bytes, read_image
+from lightmask.images import Image, Pixels, bands, opened, read_image
 from lightmask.logs import timed
 from lightmask.provenance import add_card, add_source
 
@@ -26,7 +28,7 @@ UNITS = {"gain": "[e-/adu]", "readnoise": "[e-]", "satlevel": "[e-]", "sigclip":
 
 def flag_pixels(
     image: Image,
-    static: NDArray[np.uint8] | None,
+    static: NDArray[np.uint8] | Pixels | None,
     parameters: cosmicrays.Parameters,
     radii: Mapping[str, float] | None = None,
 ) -> tuple[NDArray[np.uint8], list[int]]:
@@ -36,7 +38,7 @@ def flag_pixels(
     ----------
     image : Image
         The frame's pixels, in adu or electrons, and its own mask.
-    static : ndarray of uint8 or None
+    static : ndarray of uint8 or Pixels or None
         Flags of the combined mask, of the same shape.
     parameters : dict
         The configuration's ``cosmic_rays``, resolved.
@@ -50,36 +52,52 @@ def flag_pixels(
     iterations : list of int
         Cosmic-ray pixels found in each iteration.
     """
-    known = image.mask
+    masks = [image.mask] if image.mask is not None else []
     if static is not None and parameters["known_bad_pixels"] == "mask":
-        known = static != 0 if known is None else known | (static != 0)
-    cosmic = cosmicrays.detect(image.data, known, parameters)
-
-    found = np.zeros(image.data.shape, np.uint8) if static is None else static.copy()
-    # In float32, as detectors compute it; NaN is not saturated.
-    electrons = image.data if parameters["gain"] == 1 else image.data * parameters["gain"]
-    with np.errstate(over="ignore"):  # what float32 cannot hold is saturated
-        electrons = electrons.astype(np.float32, copy=False)
-    reasons = {
-        Flag.COSMIC: cosmic.mask,
-        Flag.SATURATED: electrons >= np.float32(parameters["satlevel"]),
-        Flag.NOTFINITE: ~np.isfinite(image.data),
-    }
-    if image.mask is not None:
-        reasons[Flag.INHERITED] = image.mask
-    for flag, mask in reasons.items():
-        found[flags.grown(mask, (radii or {}).get(flags.key(flag), 0))] |= np.uint8(flag)
+        masks.append(static)
+    cosmic = cosmicrays.detect(image.data, _Union(masks) if masks else None, parameters)
+    found = cosmic.mask.view(np.uint8)  # an image of a byte a pixel is all that there is room for
+    found *= np.uint8(Flag.COSMIC)
+    for rows in bands(found.shape):
+        data, here = image.data[rows], found[rows]
+        # In float32, as detectors compute it; NaN is not saturated.
+        with np.errstate(over="ignore"):  # what float32 cannot hold is saturated
+            electrons = data if parameters["gain"] == 1 else data * parameters["gain"]
+            electrons = electrons.astype(np.float32, copy=False)
+        here[electrons >= np.float32(parameters["satlevel"])] |= np.uint8(Flag.SATURATED)
+        here[~np.isfinite(data)] |= np.uint8(Flag.NOTFINITE)
+        if image.mask is not None:
+            here[image.mask[rows] != 0] |= np.uint8(Flag.INHERITED)
+    for flag in (Flag.COSMIC, Flag.SATURATED, Flag.NOTFINITE, Flag.INHERITED):
+        flags.grow(found, flag, (radii or {}).get(flags.key(flag), 0))
+    if static is not None:  # it has grown already
+        for rows in bands(found.shape):
+            found[rows] |= static[rows]
     return found, cosmic.iterations
+
+
+@dataclass(frozen=True)
+class _Union:
+    """Several masks, of which rows are masked where one of them is not zero."""
+
+    masks: list[Any]
+
+    def __getitem__(self, rows: slice) -> NDArray[np.bool_]:
+        return np.logical_or.reduce([mask[rows] != 0 for mask in self.masks])
 
 
 def statistics(found: NDArray[np.uint8], masked_by: Iterable[str], iterations: list[int]) -> dict[str, Any]:
     """Count the pixels of each reason, and those that MASK masks."""
-    masked = int(np.count_nonzero(flags.masked(found, masked_by)))
+    masked, reasons = 0, {name.lower(): 0 for name in flags.BITS}
+    for rows in bands(found.shape):
+        masked += int(np.count_nonzero(flags.masked(found[rows], masked_by)))
+        for name, bit in flags.BITS.items():
+            reasons[name.lower()] += int(np.count_nonzero(found[rows] & np.uint8(bit)))
     return {
         "pixels": found.size,
         "masked": masked,
         "fraction": masked / found.size,
-        **{name.lower(): int(np.count_nonzero(found & np.uint8(bit))) for name, bit in flags.BITS.items()},
+        **reasons,
         "iterations": iterations,
     }
 
@@ -127,55 +145,77 @@ def mask_frame(
     FrameError
         If the frame cannot be used, or changes while it is read.
     """
-    with timed("reading"):
-        content, digest = read_bytes(frame, name)
-        hdus = open_bytes(content, name)
-        image = read_image(hdus, name)
-        static, sources = _read_combined(combined) if combined is not None else (None, [])
-    if static is not None and static.shape != image.data.shape:
-        raise FrameError(
-            f"{name}: shape {shape_text(image.data.shape)}, its masks {shape_text(static.shape)}; "
-            "it changed since the folder was searched, start again"
-        )
-    try:
-        parameters = cosmicrays.resolve(config, image.header)
-        with timed("detection"):
-            found, iterations = flag_pixels(image, static, parameters, config["grow"])
-    except (FrameError, ValueError) as error:  # the detector's own refusal of a parameter is a ValueError
-        raise FrameError(f"{name}: {error}") from None
-    counted = statistics(found, config["masked"], iterations)
-    if picture is not None or regions is not None:
-        with timed("events"):
-            events = Events(image.data, found)
-    if picture is not None:
-        counted |= {"events": len(events), "on_sources": events.on_sources()}
+    with ExitStack() as files:
+        with timed("reading"):
+            hdus, digest = files.enter_context(opened(frame, name))
+            image = read_image(hdus, name)
+            static, sources = files.enter_context(_combined(combined)) if combined is not None else (None, [])
+        if static is not None and static.shape != image.data.shape:
+            raise FrameError(
+                f"{name}: shape {shape_text(image.data.shape)}, its masks {shape_text(static.shape)}; "
+                "it changed since the folder was searched, start again"
+            )
+        try:
+            parameters = cosmicrays.resolve(config, image.header)
+        except FrameError as error:
+            raise FrameError(f"{name}: {error}") from None
+        try:
+            with timed("detection"):
+                found, iterations = flag_pixels(image, static, parameters, config["grow"])
+        except ValueError as error:  # the detector's own refusal of a parameter
+            raise FrameError(f"{name}: {error}") from None
+        counted = statistics(found, config["masked"], iterations)
+        if picture is not None or regions is not None:
+            with timed("events"):
+                events = Events(image.data, found)
+        if picture is not None:
+            counted |= {"events": len(events), "on_sources": events.on_sources()}
 
-    with timed("writing"):
-        hdus = _with_flags(hdus, found, config["masked"], name, keep=image.more_than_mask)
-        header = hdus[0].header
-        for keyword, value, comment in _provenance(parameters, counted, config):
-            add_card(header, keyword, value, comment)
-        add_source(header, "frame", name, digest)
-        for keyword, value in sources:
-            add_card(header, keyword, value)
-        with whole_file(statistics_file) as part:
-            part.write_text(json.dumps({"path": name, **counted}, indent=1) + "\n", encoding="utf-8")
-        write(hdus, output)
-    if regions is not None:
-        write_regions(events.strongest(), regions)
-    if picture is not None:
-        from lightmask.pictures import draw_frame
+        with timed("writing"):
+            hdus = _with_flags(hdus, found, config["masked"], name, keep=image.more_than_mask)
+            header = hdus[0].header
+            for keyword, value, comment in _provenance(parameters, counted, config):
+                add_card(header, keyword, value, comment)
+            add_source(header, "frame", name, digest)
+            for keyword, value in sources:
+                add_card(header, keyword, value)
+            write(hdus, output)
+            with whole_file(statistics_file) as part:
+                part.write_text(json.dumps({"path": name, **counted}, indent=1) + "\n", encoding="utf-8")
+        if regions is not None:
+            write_regions(events.strongest(), regions)
+        if picture is not None:
+            from lightmask.pictures import draw_frame
 
-        with timed("drawing"):
-            draw_frame(image.data, found, flags.masked(found, config["masked"]), events, picture, name, caption)
+            with timed("drawing"):
+                draw_frame(image.data, found, counted, events, picture, name, caption)
 
 
-def _read_combined(path: str | os.PathLike) -> tuple[NDArray[np.uint8], list[tuple[str, Value]]]:
-    """Read the flags of a combined mask, and the cards that name its masks."""
+@contextmanager
+def _combined(path: str | os.PathLike) -> Iterator[tuple[Pixels, list[tuple[str, Value]]]]:
+    """Open a combined mask: its flags, and the cards that name its masks."""
     name = Path(path).name
-    hdu = open_bytes(read_bytes(path, name)[0], name)[0]
-    keywords = filter(SOURCE_OF_MASK.fullmatch, hdu.header.keywords())
-    return hdu.pixels(), [(keyword.removeprefix("LIGHTMASK "), str(hdu.header[keyword])) for keyword in keywords]
+    with opened(path, name) as (hdus, _):
+        header = hdus[0].header
+        keywords = filter(SOURCE_OF_MASK.fullmatch, header.keywords())
+        cards: list[tuple[str, Value]] = [
+            (keyword.removeprefix("LIGHTMASK "), str(header[keyword])) for keyword in keywords
+        ]
+        yield Pixels(hdus[0]), cards
+
+
+@dataclass(frozen=True)
+class _Mask:
+    """The bytes of MASK, made from FLAGS as they are wanted."""
+
+    found: NDArray[np.uint8]
+    masked_by: Iterable[str]
+
+    def __len__(self) -> int:
+        return self.found.size
+
+    def __getitem__(self, part: slice) -> NDArray[np.uint8]:
+        return flags.masked(self.found.reshape(-1)[part], self.masked_by).view(np.uint8)
 
 
 def _with_flags(
@@ -193,16 +233,17 @@ def _with_flags(
     result[0] = Hdu(hdus[0].header.copy(), hdus[0].data)
     if result[0].header.get("EXTEND") is False:
         result[0].header.set("EXTEND", True)
-    mask = flags.masked(found, masked_by).view(np.uint8)
+    mask = _Mask(found, masked_by)
     if "MASK" in names:
         inherited = hdus[names.index("MASK")]
-        result[names.index("MASK")] = image_hdu(mask, inherited.header, extension="MASK")
+        header = image_header(found.shape, found.dtype, inherited.header, extension="MASK")
+        result[names.index("MASK")] = Hdu(header, mask)
         if keep:
             header = inherited.header.copy()
             header.set("EXTNAME", "INMASK")
             result.append(Hdu(header, inherited.data))
     else:
-        result.append(image_hdu(mask, extension="MASK"))
+        result.append(Hdu(image_header(found.shape, found.dtype, extension="MASK"), mask))
     bits = image_hdu(found, extension="FLAGS")
     for card in flags.cards():
         bits.header.set(*card)

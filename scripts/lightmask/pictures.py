@@ -9,7 +9,7 @@ grey image, and above them the colours of the flags.
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from lightmask import names
 from lightmask.events import CUTOUT, Event, Events, around
 from lightmask.files import whole_file
-from lightmask.flags import Flag
-from lightmask.images import find_image, open_bytes, read_bytes, readable
+from lightmask.flags import Flag, key
+from lightmask.images import find_image, opened, readable
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; what lies in the detector is blue.
 COLOURS = {
@@ -87,9 +87,9 @@ class Reason(NamedTuple):
 
 
 def draw_frame(
-    data: NDArray[Any],
+    data: Any,
     flags: NDArray[np.uint8],
-    mask: NDArray[Any],
+    pixels: Mapping[str, Any],
     events: Events,
     picture: str | os.PathLike,
     title: str,
@@ -99,10 +99,12 @@ def draw_frame(
 
     Parameters
     ----------
-    data : ndarray
+    data : ndarray or Pixels
         The frame, 2-D.
-    flags, mask : ndarray
-        FLAGS and MASK, same shape.
+    flags : ndarray
+        FLAGS, same shape.
+    pixels : dict
+        Number of pixels of each reason, and of those in MASK: what `lightmask.masking.statistics` gives.
     events : Events
         Its cosmic rays.
     picture : path
@@ -113,15 +115,11 @@ def draw_frame(
     caption : str, optional
         A line below it: filter, exposure, date.
     """
-    flagged = flags[flags != 0]  # a small part of all
-    reasons = [
-        Reason(flag, flag.name or "", GREYS + n, int(np.count_nonzero(flagged & np.uint8(flag))))
-        for n, flag in enumerate(Flag)
-    ]
+    reasons = [Reason(flag, flag.name or "", GREYS + n, pixels[key(flag)]) for n, flag in enumerate(Flag)]
     with np.errstate(over="ignore", invalid="ignore"):  # whatever a frame holds, it is drawn
         shown_events = worth_showing(events, EVENTS)
     layout = Layout.of(data.shape)
-    legend = [*reasons, Reason(0, "in MASK", PAPER, int(np.count_nonzero(mask)))]
+    legend = [*reasons, Reason(0, "in MASK", PAPER, pixels["masked"])]
     y_events = layout.panel[1] + layout.lines(len(legend)) * LINE + LINE
     cells = blocks(flags, layout.factor, np.bitwise_or)
     wide = spread(cells, layout)
@@ -141,7 +139,7 @@ def draw_frame(
     page.paint(layout, cells, reasons)
     page.frame(layout)
     page.ticks(layout)
-    page.legend(layout, legend, data.size)
+    page.legend(layout, legend, flags.size)
 
     page.text(layout.panel[0], y_events + TEXT, "Strongest cosmic rays" if shown_events else "No cosmic rays", TEXT)
     for number, event in enumerate(shown_events):
@@ -176,8 +174,7 @@ def draw_combined_mask(
         If the file cannot be read.
     """
     name = os.fspath(combined_mask)
-    hdus = open_bytes(read_bytes(name, name)[0], name)
-    with readable(name):
+    with opened(name, name) as (hdus, _), readable(name):
         hdu = hdus[find_image([hdu.header for hdu in hdus], name)]
         combined = hdu.pixels()
     # Both is a reason of its own: of a block of pixels, some may be bad in the flat, others in the dark.
@@ -490,13 +487,13 @@ def round_numbers(last: int, least: float) -> list[int]:
 # --- from pixels to dots ---------------------------------------------------------------
 
 
-def blocks(pixels: NDArray[Any], factor: int, combine: np.ufunc, dtype: Any = None) -> NDArray[Any]:
+def blocks(pixels: Any, factor: int, combine: np.ufunc, dtype: Any = None) -> NDArray[Any]:
     """Combine blocks of factor x factor pixels; at the far edges they may be smaller."""
     if factor == 1:
-        return pixels.astype(dtype or pixels.dtype)
+        return pixels[:].astype(dtype or pixels.dtype)
     rows, columns = (math.ceil(length / factor) for length in pixels.shape)
     result = np.empty((rows, columns), dtype or pixels.dtype)
-    for row, y in enumerate(range(0, len(pixels), factor)):  # row by row, in the cache
+    for row, y in enumerate(range(0, pixels.shape[0], factor)):  # row by row, in the cache
         line = combine.reduce(pixels[y : y + factor], axis=0, dtype=dtype)
         result[row] = line[::factor]
         for x in range(1, factor):
@@ -513,10 +510,10 @@ def enlarged(cells: NDArray[Any], zoom: tuple[int, int]) -> NDArray[Any]:
     return dots
 
 
-def means(data: NDArray[Any], factor: int) -> NDArray[Any]:
+def means(data: Any, factor: int) -> NDArray[Any]:
     """Average blocks of pixels. One with NaN has no mean, but a flag."""
     with np.errstate(invalid="ignore", over="ignore"):
-        sums = blocks(data, factor, np.add, np.result_type(data, np.float32))
+        sums = blocks(data, factor, np.add, np.result_type(data.dtype, np.float32))
     rows, columns = (np.minimum(factor, length - np.arange(0, length, factor)) for length in data.shape)
     sums /= rows[:, None].astype(sums.dtype)
     sums /= columns.astype(sums.dtype)
