@@ -103,7 +103,7 @@ def begin_alone(executor_plugin, **others):
                 hold_results()
         frames.remember(FILES, FOLDER, RESULTS / "headers.json", KEYWORDS)
     except (OSError, FrameError, locks.BusyError) as error:
-        if dry and not isinstance(error, locks.BusyError):
+        if dry:
             return  # what is only planned need not be written
         reason = getattr(error, "strerror", None)
         stop(f"{RESULTS}: cannot be written ({reason})" if reason else str(error))
@@ -125,7 +125,7 @@ def provide_file_handles():
 def hold_results():
     """Keep other runs out of the results for as long as this process lives."""
     try:
-        killed = locks.hold(RESULTS / ".lock")
+        clear_up(killed=locks.hold(RESULTS / ".lock"))
     except locks.BusyError as error:
         raise locks.BusyError(
             f"{RESULTS}: another run is at work there ({error}); wait for its end"
@@ -137,7 +137,10 @@ def hold_results():
             f"{RESULTS}: this file system has no locks ({error.strerror}); after a run that was killed, "
             "use --unlock"
         )
-        return
+
+
+def clear_up(killed):
+    """Remove what a run left that did not end in order, once its last job has ended."""
     os.makedirs(os.path.dirname(AT_WORK), exist_ok=True)
     with open(AT_WORK, "a") as jobs:
         if locks.lock(jobs) or killed and wait_for_jobs(jobs):

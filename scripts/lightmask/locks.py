@@ -75,6 +75,7 @@ def hold(path: Path) -> dict[str, Any] | None:
     since = time.strftime("%Y-%m-%d %H:%M:%S %z")
     json.dump({"process": os.getpid(), "host": os.uname().nodename, "boot": _boot(), "since": since}, file)
     file.flush()
+    os.fsync(file.fileno())  # a power cut kills too
     atexit.register(file.truncate, 0)
     return killed
 
