@@ -110,8 +110,6 @@ def holds(process, path):
 
 
 def test_two_runs_at_once_on_one_results_folder(night, arguments, tmp_path):
-    for number in range(20):
-        write_light(night / f"more{number}.fits", seed=number)
     work, beside = tmp_path / "work", tmp_path / "beside"
     first = start(work, *arguments)
     until((work / "results/masked").exists)
