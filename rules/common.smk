@@ -73,7 +73,7 @@ def search_folder():
     if not (IS_DEMO or FOLDER.is_dir()):
         found = "a file" if FOLDER.exists() else "nothing"
         stop(
-            f"frames: found {found} at {FOLDER.absolute()}; expected a folder of FITS files"
+            f"frames: found {found} at {names.printable(str(FOLDER.absolute()))}; expected a folder of FITS files"
         )
     try:
         return frames.scan(

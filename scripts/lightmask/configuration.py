@@ -1,5 +1,6 @@
 """Check a configuration against the schema, fill in defaults, and say plainly what is wrong."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from difflib import get_close_matches
@@ -11,6 +12,8 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
+
+from lightmask.names import printable
 
 Config = dict[str, Any]
 
@@ -54,13 +57,17 @@ def validated(config: Config) -> Config:
     ValueError
         One line for every key that is unknown or has a value of a wrong kind.
     """
+    try:
+        json.dumps(config, default=str, skipkeys=True)
+    except (ValueError, RecursionError):
+        raise ValueError("configuration: found a value that holds itself; expected none that does") from None
     complete = _completed(config, schema())
     validator = Draft202012Validator(schema())
     problems = [text for error in validator.iter_errors(complete) for text in _explained(error)]
     if isinstance(complete, dict):
         problems += _unusable(complete)
     if problems:
-        raise ValueError("\n".join(sorted(problems)))
+        raise ValueError("\n".join(sorted(map(printable, problems))))
     for key, (section, other) in {"gain": ("cosmic_rays", "gain"), "exposure": ("table_keywords", "exposure")}.items():
         if complete["make_dark_mask"][key] is None:
             complete["make_dark_mask"][key] = complete[section][other]

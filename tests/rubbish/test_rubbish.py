@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
-from conftest import give_up_rights, run_workflow, without_rights
+from conftest import give_up_rights, run_workflow, without_rights, write_calibrations, write_light
 from corpus import CORPUS, GROUPS, NO_IMAGE, LeftOut, Masked, make, not_fits, two_axes, unit
 
 from lightmask import FrameError, cosmicrays, flags, frames, masking, masks, names
@@ -232,6 +232,41 @@ def test_the_night_can_be_drawn_and_shown_as_a_page(run, tmp_path):
     draw_files(run.results / "summary.csv", of_each, tmp_path / "night.png", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert page.count("<script>") == 1 and "<script>alert(1)<.fits" in html.unescape(page)
+
+
+HOSTILE = """
+frames: night
+unit_names: {"`touch x`": adu}
+frame_type: {light: [LIGHT, "$(touch x)"], flat: [FLAT, "; touch x"]}
+table_keywords: {object: ["$(touch x)", OBJECT], camera: ["../../x"]}
+"""
+
+
+def test_no_header_value_and_no_setting_is_run_or_leaves_the_results(tmp_path):
+    cards = {"FILTER": "../../../x", "OBJECT": "$(touch x)<script>alert(1)</script>", "INSTRUME": "; touch x #"}
+    night = tmp_path / "night"
+    write_calibrations(night)
+    for path in night.iterdir():
+        for keyword, value in cards.items():
+            fits.setval(path, keyword, value=value)
+    write_light(night / "a.fits", BUNIT="`touch x`", **cards)
+    before = state(night)
+    (tmp_path / "config.yaml").write_text(HOSTILE)
+    run = run_workflow(tmp_path)
+    assert run.returncode == 0, run.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".snakemake", "config.yaml", "night", "results"]
+    assert state(night) == before
+    assert not list(tmp_path.rglob("x"))
+    assert len(list((run.results / "static_masks").iterdir())) == 2
+    assert "&lt;script&gt;alert(1)" in (run.results / "pictures/summary.html").read_text()
+    assert not [page for page in run.results.rglob("*.html") if "<script>alert" in page.read_text()]
+
+
+def test_a_configuration_makes_no_objects(tmp_path):
+    (tmp_path / "config.yaml").write_text("frames: !!python/object/apply:os.system ['touch x']")
+    run = run_workflow(tmp_path)
+    assert run.returncode == 1 and "Config file is not valid" in run.output
+    assert not (tmp_path / "x").exists()
 
 
 PEERS = {
