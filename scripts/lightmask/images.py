@@ -213,18 +213,25 @@ def opened(path: str | os.PathLike, name: str) -> Iterator[tuple[list[Hdu], str]
         check_beginning(file.read(len(FITS_BEGINNING)), name)
         with readable(name):
             hdus = split(file)
-            packed_images = [hdu for hdu in hdus if hdu.compressed]
-            for hdu in packed_images:
-                _check_tiles(hdu, file.seek(0, os.SEEK_END))
-            if packed_images:
+            if any(hdu.compressed for hdu in hdus):
+                for hdu in hdus:
+                    _check_table(hdu, file.seek(0, os.SEEK_END))
                 plain = files.enter_context(tempfile.TemporaryFile())
                 _undo_tiles(file, plain)
                 hdus = split(plain)
         yield hdus, digest
 
 
-def _check_tiles(hdu: Hdu, size: int) -> None:
-    """Refuse a tile-compressed image that a file of so many bytes cannot hold: the reader would make room for it."""
+def _check_table(hdu: Hdu, size: int) -> None:
+    """Refuse a table, or an image in one, that a file of so many bytes cannot hold.
+
+    The reader of tiles would make room for it, and count to any number of fields.
+    """
+    fields = hdu.header.get("TFIELDS", 0)
+    if not isinstance(fields, int) or not 0 <= fields <= 999:
+        raise FitsError(f"TFIELDS is {fields!r}, expected 0 to 999")
+    if not hdu.compressed:
+        return
     lengths = (hdu.shape or ())[::-1]
     tiles = [hdu.header.get(f"ZTILE{n}", length if n == 1 else 1) for n, length in enumerate(lengths, 1)]
     if not all(isinstance(tile, int) and tile > 0 for tile in tiles):

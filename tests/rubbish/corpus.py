@@ -322,6 +322,10 @@ COMPRESSED = {
         changed(packed(), b"ZTILE1  =                   48", b"ZTILE1  =                    0"),
         unreadable("tiles of [0, 1] pixels"),
     ),
+    "tiles_of_many_fields.fits.fz": (
+        changed(packed(), b"TFIELDS =                    1", b"TFIELDS =  9223372036854775808"),
+        unreadable("TFIELDS is 9223372036854775808, expected 0 to 999"),
+    ),
     "tiles_too_few.fits.fz": (
         changed(packed(), b"ZNAXIS2 =                   40", b"ZNAXIS2 =                   80"),
         unreadable("it has 40 tiles, expected 80"),

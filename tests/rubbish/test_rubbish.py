@@ -11,7 +11,9 @@ import json
 import re
 import signal
 import stat
+import tracemalloc
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import ccdproc
@@ -19,7 +21,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
-from conftest import give_up_rights, run_workflow, without_rights, write_calibrations, write_light
+from conftest import CHECKOUT, give_up_rights, run_workflow, without_rights, write_calibrations, write_light
 from corpus import CORPUS, GROUPS, NO_IMAGE, LeftOut, Masked, make, not_fits, two_axes, unit
 
 from lightmask import FrameError, cosmicrays, flags, frames, masking, masks, names
@@ -142,6 +144,23 @@ def compare(path, out):
         else:
             mask(path, "a.fits", out, detector="ccdproc")
             assert np.array_equal(fits.getdata(output, "FLAGS"), bits)
+
+
+@pytest.mark.parametrize("path", [path for path in CORPUS if "terabytes" in path])
+def test_promises_take_no_memory(night, path):
+    tracemalloc.start()
+    night.outcome(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
+
+
+def test_the_documentation_has_the_numbers_of_the_corpus():
+    kinds = Counter(type(expected) for _, expected in CORPUS.values())
+    left, masked = kinds[LeftOut] + kinds[type(None)], kinds[Masked]
+    said = f"{len(CORPUS)} files, each with its outcome written beside it: {masked} are masked, "
+    said += f"{len(CORPUS) - masked - left} refused with the words that stand there, {left} left out"
+    assert said in " ".join((CHECKOUT / "docs/reliability.md").read_text().split())
 
 
 def state(folder):
