@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 
-.PHONY: demo report test test-cluster soak check bench bench-run bench-cluster bench-planning figures docs lock clean
+.PHONY: demo report test test-cluster soak fuzz check bench bench-run bench-cluster bench-planning figures docs lock clean
 
 demo: .venv/workflow ## mask the built-in night
 	$(RUN) snakemake --cores all
@@ -27,6 +27,10 @@ bench-cluster: .venv/slurm ## batches against groups and no Slurm, on the same
 soak: .venv/test ## kill the demo night at 500 random moments; takes hours
 	KILLS=$${KILLS:-500} $(RUN) pytest tests/faults/test_killed.py -k any_moment
 
+SECONDS = 60
+fuzz: .venv/fuzz ## feed the reader of FITS files with bytes that atheris makes
+	.venv/bin/python tests/rubbish/fuzz_fits.py $(SECONDS)
+
 check: .venv/test ## what needs no test run: lint, format, types
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
@@ -48,14 +52,15 @@ docs: .venv/test ## docs/configuration.md, from the schema
 	.venv/bin/python docs/configuration.py > docs/configuration.md
 
 # Needs uv. Names no package index, so that the lock holds wherever it is used.
-LOCK = uv pip compile pyproject.toml --universal --fork-strategy fewest --python-version 3.11 \
+LOCK = uv pip compile --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --no-annotate --quiet
 lock: ## pin all dependencies anew
-	$(LOCK) --extra workflow --output-file envs/requirements.txt
-	$(LOCK) --extra workflow --extra test --constraint envs/requirements.txt \
+	$(LOCK) pyproject.toml --extra workflow --output-file envs/requirements.txt
+	$(LOCK) pyproject.toml --extra workflow --extra test --constraint envs/requirements.txt \
 		--output-file envs/requirements-test.txt
-	$(LOCK) --extra workflow --extra slurm --constraint envs/requirements-test.txt \
+	$(LOCK) pyproject.toml --extra workflow --extra slurm --constraint envs/requirements-test.txt \
 		--output-file envs/requirements-slurm.txt
+	$(LOCK) --group fuzz --output-file envs/requirements-fuzz.txt
 
 clean:
 	rm -rf .venv results .snakemake
@@ -75,4 +80,8 @@ clean:
 # Not for everybody: it imports pandas at every start of Snakemake.
 .venv/slurm: .venv/test envs/requirements-slurm.txt
 	$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement envs/requirements-slurm.txt
+	touch $@
+
+.venv/fuzz: .venv/test envs/requirements-fuzz.txt
+	$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement envs/requirements-fuzz.txt
 	touch $@
