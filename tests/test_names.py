@@ -93,6 +93,12 @@ def test_long_names_that_differ_anywhere_give_results_that_differ_and_keep_their
     assert len(set(found)) == 4 and found[0] == found[-1]
 
 
+def test_paths_of_any_length_give_results_that_differ():
+    folders = "/".join(["a,b'c"] * 600)
+    found = {names.output_name(f"{folders}/{name}") for name in ("a/x.fits", "b/x.fits", "a/y.fits")}
+    assert len(found) == 3 and all(len(name) < 500 and name.endswith(".fits") for name in found)
+
+
 def test_a_line_break_after_the_suffix_belongs_to_the_name():
     assert names.output_name("a.fits.gz\n") == "a.fits.gz%0A"
 

@@ -16,6 +16,9 @@ FITS_SUFFIX = re.compile(r"\.(?:fits|fit|fts)(\.(?:gz|bz2|fz))?\Z", re.IGNORECAS
 LONGEST = 200
 """Bytes of a name that is not shortened. File systems take 255, and results add ``.json.part``."""
 
+_LONGEST_PATH = 2000
+"""Likewise of a path; encoding makes one three times as long, and file systems take 4095."""
+
 _KEPT = frozenset(" ._-()/")
 
 
@@ -66,11 +69,15 @@ def output_name(path: str) -> str:
 
 
 def shortened(name: str) -> str:
-    """Cut the parts of an encoded path that are longer than `LONGEST`, with a digest of the whole part in its place.
+    """Cut the parts of an encoded path that are longer than `LONGEST`, with a digest of what was there.
 
-    The suffix of a FITS file stays.
+    The suffix of a FITS file stays. Of a path that is too long even so, all its folders are cut as one.
     """
-    return "/".join(part if len(os.fsencode(part)) <= LONGEST else _cut(part) for part in name.split("/"))
+    short = "/".join(part if len(os.fsencode(part)) <= LONGEST else _cut(part) for part in name.split("/"))
+    if len(os.fsencode(short)) > _LONGEST_PATH:
+        folders, _, last = short.rpartition("/")
+        short = f"{_cut(folders)}/{last}"
+    return short
 
 
 def _cut(part: str) -> str:
