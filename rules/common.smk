@@ -230,6 +230,7 @@ RESULTS = here("results")
 KEYWORDS = frames.keywords_needed(CONFIG)
 FILES = search_folder()
 NIGHT = frames.frames(FILES, CONFIG)
+ROWS = {}
 LIGHTS = frames_to_mask()
 PLACES = {name: place for place, name in enumerate(LIGHTS)}
 MATCHER = masks.MaskMatcher(NIGHT, CONFIG)
@@ -278,15 +279,17 @@ def light(wildcards):
     return LIGHTS[wildcards.frame]
 
 
+def row_of(frame):
+    """Give what the tables say of a file."""
+    if frame.path not in ROWS:
+        ROWS[frame.path] = frames.table_row(frame, CONFIG)
+    return ROWS[frame.path]
+
+
 def problem_of(wildcards):
     """Say why a LIGHT frame cannot be masked, as far as headers tell; empty if it can."""
     frame = light(wildcards)
     return frame.problem or MATCHER.problem(frame)
-
-
-def frame_file(wildcards):
-    """Give the LIGHT frame, unless it cannot be read anyway."""
-    return [] if problem_of(wildcards) else file_of(light(wildcards))
 
 
 def combined_mask_of(frame):
@@ -295,10 +298,16 @@ def combined_mask_of(frame):
     return f"results/combined_masks/{masks.set_id(applying)}.fits" if applying else ""
 
 
-def combined_mask(wildcards):
-    """Give the combined mask that a job needs."""
-    mask = combined_mask_of(light(wildcards))
-    return [mask] if mask and not problem_of(wildcards) else []
+def files_of_light(wildcards):
+    """Give the LIGHT frame and the combined mask that its job needs; none if it cannot be masked anyway.
+
+    In one function, as Snakemake takes longer to call it than it takes: a night has thousands.
+    """
+    frame = light(wildcards)
+    if problem_of(wildcards):
+        return {"frame": [], "masks": []}
+    mask = combined_mask_of(frame)
+    return {"frame": file_of(frame), "masks": [mask] if mask else []}
 
 
 def outcome_of(frame):
@@ -357,7 +366,7 @@ def mask_files(wildcards):
 def combining_parameters(wildcards):
     """Give kinds, names and growth of the masks of a set to their job, and a caption."""
     found = MASK_SETS[wildcards.masks]
-    rows = [frames.table_row(mask, CONFIG) for _, mask in found]
+    rows = [row_of(mask) for _, mask in found]
     said = [
         {str(row[key]) for row in rows} - {""}
         for key in ("filter", "camera", "binning")
@@ -382,11 +391,6 @@ def frame_memory(name):
 def masking_memory(wildcards, attempt):
     """Reckon the memory of a masking job from the frame's size, in MB."""
     return attempt * frame_memory(wildcards.frame)
-
-
-def memory_needed(wildcards):
-    """Tell a masking job how much memory should suffice, in MB."""
-    return frame_memory(wildcards.frame)
 
 
 def combining_memory(wildcards, attempt):
@@ -434,7 +438,7 @@ def night_table(wildcards):
     """List the rows of the table of all files."""
     rows = []
     for frame in NIGHT:
-        row = frames.table_row(frame, CONFIG) | {"problem": frame.problem}
+        row = row_of(frame) | {"problem": frame.problem}
         if frame.type == frames.LIGHT and not frame.problem:
             row["combined_mask"] = combined_mask_of(frame)
             row["problem"] = MATCHER.problem(frame)
@@ -444,10 +448,7 @@ def night_table(wildcards):
 
 def light_rows():
     """List what the summary takes from the headers of the LIGHT frames."""
-    return [
-        {**frames.table_row(frame, CONFIG), "masked_frame": name}
-        for name, frame in LIGHTS.items()
-    ]
+    return [{**row_of(frame), "masked_frame": name} for name, frame in LIGHTS.items()]
 
 
 def benchmarks():
@@ -466,9 +467,9 @@ def sealed(value):
 
 
 def masking_parameters(wildcards):
-    """Give name, problem, configuration and caption of a LIGHT frame to its job."""
+    """Give name, problem, configuration, caption and memory of a LIGHT frame to its job."""
     frame = light(wildcards)
-    row = frames.table_row(frame, CONFIG)
+    row = row_of(frame)
     seconds = night.number(row["exposure"])
     exposure = [f"{seconds:.4g} s"] if seconds > 0 else []
     said = [row["filter"], *exposure, row["object"], row["date"], row["camera"]]
@@ -479,5 +480,6 @@ def masking_parameters(wildcards):
             problem_of(wildcards),
             {key: CONFIG[key] for key in keys},
             "  ·  ".join(str(part) for part in said if part != ""),
+            frame_memory(wildcards.frame),
         ]
     )

@@ -17,7 +17,7 @@ def labels_of(first, number, **others):
 
 def frame_labels(wildcards):
     """Label the picture of a frame."""
-    row = frames.table_row(light(wildcards), CONFIG)
+    row = row_of(light(wildcards))
     return labels_of(
         {"frame": wildcards.frame},
         PLACES[wildcards.frame],
@@ -28,7 +28,7 @@ def frame_labels(wildcards):
 
 def mask_labels(wildcards):
     """Label the picture of a combined mask."""
-    rows = [frames.table_row(frame, CONFIG) for frame in frames_of(wildcards)]
+    rows = [row_of(frame) for frame in frames_of(wildcards)]
     filters = sorted({str(row["filter"]) for row in rows} - {""})
     return labels_of(
         {"mask": wildcards.masks},

@@ -6,8 +6,7 @@
 
 rule mask_light:
     input:
-        frame=frame_file,
-        masks=combined_mask,
+        unpack(files_of_light),
     output:
         **drawn_of_frame(),
         frame="results/masked/{frame}",
@@ -24,7 +23,6 @@ rule mask_light:
         runtime=masking_minutes,
     params:
         sealed=masking_parameters,
-        memory=memory_needed,
         library=LIBRARY,
     message:
         "Masking {wildcards.frame}"

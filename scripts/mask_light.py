@@ -6,9 +6,9 @@ from lightmask import FrameError
 from lightmask.logs import logged_to
 
 
-def main(frame, masks, output, params, threads, memory):
-    """Mask a frame, unless the search of the folder found a problem with it; memory is allowed and needed, in MB."""
-    name, problem, config, caption = json.loads(params)
+def main(frame, masks, output, params, threads, mem_mb):
+    """Mask a frame, unless the search of the folder found a problem with it; it may use `mem_mb` of memory."""
+    name, problem, config, caption, mem_needed = json.loads(params)
     if problem:
         raise FrameError(f"{name}: {problem}")
     import os
@@ -19,7 +19,7 @@ def main(frame, masks, output, params, threads, memory):
     from lightmask.masking import mask_frame
     from lightmask.memory import memory_limit
 
-    with unchanged([frame], [name]), memory_limit(*memory, name):
+    with unchanged([frame], [name]), memory_limit(mem_mb, mem_needed, name):
         mask_frame(
             frame,
             name,
@@ -41,5 +41,5 @@ if "snakemake" in globals():
             output=snakemake.output,
             params=snakemake.params.sealed,
             threads=snakemake.threads,
-            memory=(snakemake.resources.mem_mb, snakemake.params.memory),
+            mem_mb=snakemake.resources.mem_mb,
         )
