@@ -272,10 +272,10 @@ def test_streams_are_given_back(tmp_path):
 def test_a_frame_error_is_one_line_on_the_terminal_and_the_last_of_the_log(tmp_path, printed):
     done, log = run_logged(tmp_path, printed + "    raise FrameError('a.fits: broken;\\nmend it \\udcff')")
     assert done.returncode == 1
-    assert done.stderr.splitlines() == ["FAILED: a.fits: broken; mend it \\udcff"]
+    assert done.stderr.splitlines() == [r"FAILED: a.fits: broken;\nmend it \xff"]
     assert "Traceback" not in log
     assert ("progress" in log) == bool(printed)
-    assert logs.failure(str(tmp_path / "a.log")) == "a.fits: broken; mend it \\udcff"
+    assert logs.failure(str(tmp_path / "a.log")) == r"a.fits: broken;\nmend it \xff"
 
 
 def test_any_other_exception_leaves_its_traceback_in_the_log(tmp_path):

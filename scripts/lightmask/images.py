@@ -4,6 +4,7 @@ import bz2
 import gzip
 import hashlib
 import io
+import itertools
 import math
 import os
 import shutil
@@ -232,8 +233,7 @@ def _check_table(hdu: Hdu, size: int) -> None:
         raise FitsError(f"TFIELDS is {fields!r}, expected 0 to 999")
     if not hdu.compressed:
         return
-    lengths = (hdu.shape or ())[::-1]
-    tiles = [hdu.header.get(f"ZTILE{n}", length if n == 1 else 1) for n, length in enumerate(lengths, 1)]
+    lengths, tiles = _tiles(hdu.header)
     if not all(isinstance(tile, int) and tile > 0 for tile in tiles):
         raise FitsError(f"tiles of {tiles} pixels")
     expected = math.prod(-(-length // tile) for length, tile in zip(lengths, tiles, strict=True))
@@ -243,6 +243,30 @@ def _check_table(hdu: Hdu, size: int) -> None:
         raise FitsError(f"{shape_text(hdu.shape)} pixels do not fit into {size} bytes")
 
 
+def _tiles(header: Header) -> tuple[list[int], list[int]]:
+    """Give the lengths of the axes of a tile-compressed image, x first, and of those of its tiles."""
+    lengths = list(Hdu(header).shape or ())[::-1]
+    return lengths, [header.get(f"ZTILE{n}", length if n == 1 else 1) for n, length in enumerate(lengths, 1)]
+
+
+def _check_hcompress(file: BinaryIO) -> None:
+    """Refuse streams of HCOMPRESS that say another size than that of their tile: the reader would write beyond it."""
+    from astropy.io import fits
+
+    file.seek(0)
+    # Not closed, as the file would be, too.
+    for hdu in fits.open(file, memmap=False, disable_image_compression=True):
+        if hdu.header.get("ZIMAGE") is not True or hdu.header.get("ZCMPTYPE") != "HCOMPRESS_1":
+            continue
+        lengths, tiles = _tiles(Header(str(card).encode("latin-1") for card in hdu.header.cards))
+        corners = itertools.product(*(range(0, *pair) for pair in zip(lengths[::-1], tiles[::-1], strict=True)))
+        for stream, corner in zip(hdu.data["COMPRESSED_DATA"], corners, strict=True):
+            sides = [min(*pair) for pair in zip(tiles[::-1], np.subtract(lengths[::-1], corner), strict=True)]
+            said = np.frombuffer(stream.tobytes()[2:10], ">i4")
+            if len(stream) and sorted(said) != sorted(sides):
+                raise FitsError(f"a tile of {'x'.join(map(str, said))} pixels")
+
+
 def _undo_tiles(file: BinaryIO, plain: BinaryIO) -> None:
     """Undo tile compression: the same pixels, unscaled, and cards in plain image extensions.
 
@@ -250,8 +274,9 @@ def _undo_tiles(file: BinaryIO, plain: BinaryIO) -> None:
     """
     from astropy.io import fits
 
-    file.seek(0)
     try:
+        _check_hcompress(file)
+        file.seek(0)
         with fits.open(file, do_not_scale_image_data=True, memmap=False) as hdus:
             for index, hdu in enumerate(hdus):
                 if isinstance(hdu, fits.CompImageHDU):

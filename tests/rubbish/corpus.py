@@ -322,6 +322,10 @@ COMPRESSED = {
         changed(packed(), b"ZTILE1  =                   48", b"ZTILE1  =                    0"),
         unreadable("tiles of [0, 1] pixels"),
     ),
+    "tiles_larger_than_said.fits.fz": (
+        changed(packed(compression="HCOMPRESS_1"), b"\xdd\x99\0\0\0", b"\xdd\x99\0\0\1"),
+        re.compile(r"cannot be read \(broken tile compression: a tile of [0-9]+x48 pixels\); .*"),
+    ),
     "tiles_of_many_fields.fits.fz": (
         changed(packed(), b"TFIELDS =                    1", b"TFIELDS =  9223372036854775808"),
         unreadable("TFIELDS is 9223372036854775808, expected 0 to 999"),
