@@ -1,6 +1,7 @@
 """Fed rubbish: each file has the outcome written beside it, alone and in one night; so have the files of peers."""
 
 import bz2
+import contextlib
 import csv
 import gzip
 import hashlib
@@ -33,15 +34,17 @@ HANG = 60
 """Seconds that no step takes, however busy the machine is."""
 
 
-@pytest.fixture(autouse=True)
+@contextlib.contextmanager
 def no_hang():
     def end(*_):
         raise TimeoutError
 
     signal.signal(signal.SIGALRM, end)
     signal.alarm(HANG)
-    yield
-    signal.alarm(0)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
 
 
 class Night:
@@ -92,7 +95,8 @@ def night(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rubbish") / "night"
     folder.mkdir()
     make(folder)
-    return Night(folder)
+    with no_hang():
+        return Night(folder)
 
 
 def as_expected(found, expected):
@@ -104,7 +108,8 @@ def as_expected(found, expected):
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: names.printable(path)[:40])
 def test_every_file_has_the_outcome_that_is_written_beside_it(night, path):
     expected = CORPUS[path][1]
-    found = night.outcome(path)
+    with no_hang():
+        found = night.outcome(path)
     assert as_expected(found, expected), found
     if isinstance(found, Masked):
         compare(night.folder / path, night.out)
@@ -192,7 +197,6 @@ def run(tmp_path_factory):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & ~0o222)
     before = state(folder)
-    signal.alarm(0)
     config = [f"frames={folder}", "required_masks=[]", "pictures=false"]  # they are drawn above
     run = run_workflow(top / "work", "--config", *config, preexec_fn=give_up_rights)
     run.before, run.after = before, state(folder)
@@ -366,7 +370,8 @@ def peers_files():
 @pytest.mark.parametrize(("name", "path"), [*peers_files()], ids=lambda value: value if isinstance(value, str) else "")
 @pytest.mark.filterwarnings("default")  # a user's run does not turn what astropy says into errors
 def test_files_of_peers_are_masked_or_refused(tmp_path, name, path):
-    found = mask(path, "a.fits", tmp_path)
+    with no_hang():
+        found = mask(path, "a.fits", tmp_path)
     if isinstance(found, Masked):
         compare(path, tmp_path)
     if name in PEERS:
