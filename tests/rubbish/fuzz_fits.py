@@ -6,6 +6,7 @@ Begins with the files of corpus.py. Ends with status other than 0 at the first e
 an input that takes longer than `PATIENCE` or more memory than `MEMORY`, and leaves the input in a file.
 """
 
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -81,23 +82,30 @@ def mutate(content, longest, seed):
     return (content[:place] + card + content[behind:])[:longest]
 
 
+def fuzz(seconds, folder):
+    seeds = folder / "seeds"
+    seeds.mkdir()
+    for number, (content, _) in enumerate(CORPUS.values()):
+        if isinstance(content, bytes) and len(content) <= LONGEST:
+            (seeds / str(number)).write_bytes(content)
+    options = {
+        **{"max_total_time": seconds, "timeout": PATIENCE, "rss_limit_mb": MEMORY, "max_len": LONGEST},
+        **{"artifact_prefix": f"{tempfile.gettempdir()}/lightmask-", "print_final_stats": 1},
+    }
+    options = [f"-{key}={value}" for key, value in options.items()]
+    atheris.Setup([__file__, *options, str(seeds)], Target(folder).read, custom_mutator=mutate)
+    warnings.simplefilter("ignore")
+    atheris.Fuzz()
+
+
 def main(seconds):
+    """Fuzz in a process of its own, which ends as it likes, and clear up behind it."""
     in_memory = "/dev/shm"
     with tempfile.TemporaryDirectory(dir=in_memory if Path(in_memory).is_dir() else None) as folder:
-        seeds = Path(folder) / "seeds"
-        seeds.mkdir()
-        for number, (content, _) in enumerate(CORPUS.values()):
-            if isinstance(content, bytes) and len(content) <= LONGEST:
-                (seeds / str(number)).write_bytes(content)
-        options = {
-            **{"max_total_time": seconds, "timeout": PATIENCE, "rss_limit_mb": MEMORY, "max_len": LONGEST},
-            **{"artifact_prefix": f"{tempfile.gettempdir()}/lightmask-", "print_final_stats": 1},
-        }
-        options = [f"-{key}={value}" for key, value in options.items()]
-        atheris.Setup([__file__, *options, str(seeds)], Target(Path(folder)).read, custom_mutator=mutate)
-        warnings.simplefilter("ignore")
-        atheris.Fuzz()
+        return subprocess.run([sys.executable, __file__, seconds, folder], check=False).returncode
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    if len(sys.argv) == 2:
+        sys.exit(main(sys.argv[1]))
+    fuzz(int(sys.argv[1]), Path(sys.argv[2]))
