@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask import quantities
+from lightmask import lacosmic, quantities
 from lightmask.images import bands, fill
-from lightmask.lacosmic import mask_cosmics, median_of
 from lightmask.quantities import GAIN, READNOISE, SATLEVEL
 
 Parameters = Mapping[str, Any]
@@ -101,7 +100,7 @@ def detect(data: Any, mask: Any, parameters: Parameters) -> Detection:
 
     @cache
     def overall() -> Any:
-        lower, upper = (median_of(finite_values, data.dtype, upper) for upper in (False, True))
+        lower, upper = (lacosmic.median_of(finite_values, data.dtype, upper) for upper in (False, True))
         return lower if lower == upper else np.mean((lower, upper))
 
     def read(rows: slice) -> tuple[NDArray[Any], Mask | None]:
@@ -118,9 +117,27 @@ def detect(data: Any, mask: Any, parameters: Parameters) -> Detection:
     return DETECTORS[parameters["detector"]](read, data.shape, keywords)
 
 
+def pixels_at_a_time(shape: tuple[int, int], parameters: Parameters) -> int:
+    """Reckon how many pixels of an image the detector holds at a time, at the most.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Of the image.
+    parameters : dict
+        The configuration's ``cosmic_rays``.
+    """
+    if parameters["detector"] != "lightmask":
+        return shape[0] * shape[1]
+    kernel = parameters["psfk"] or []
+    side = max([len(kernel), *map(len, kernel)]) if kernel else parameters["psfsize"]
+    convolves = parameters["fsmode"] == "convolve"
+    return lacosmic.pixels_at_a_time(shape, parameters["niter"], side if convolves else 0)
+
+
 def _lightmask(read: Read, shape: tuple[int, int], keywords: Parameters) -> Detection:
     """L.A.Cosmic by `lightmask.lacosmic`, which gives what ccdproc does, faster."""
-    mask, counts = mask_cosmics(read, shape, verbose=True, **keywords)
+    mask, counts = lacosmic.mask_cosmics(read, shape, verbose=True, **keywords)
     return Detection(mask, list(counts))
 
 

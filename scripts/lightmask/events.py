@@ -69,13 +69,10 @@ class Events:
         for number in chosen:
             own = by_group[ends[number - 1] if number else 0 : ends[number]]
             run = own[np.argmax(found.highest[own])]
-            y, x = int(found.y[run]), int(found.x[run])
-            values = self.data[y, x : x + found.length[run]]
-            x += int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))
             events.append(
                 Event(
-                    x,
-                    y,
+                    int(found.brightest[run]),
+                    int(found.y[run]),
                     left=int(found.x[own].min()),
                     bottom=int(found.y[own].min()),
                     right=int((found.x[own] + found.length[own]).max()) - 1,
@@ -118,13 +115,17 @@ class Events:
 
 
 class Runs(NamedTuple):
-    """Runs of cosmic-ray pixels within a row: where they begin, how long they are, sum and maximum above the sky."""
+    """Runs of cosmic-ray pixels within a row.
+
+    Where they begin, how long they are, sum and maximum above the sky, and x of the brightest pixel.
+    """
 
     y: NDArray[np.intp]
     x: NDArray[np.intp]
     length: NDArray[np.intp]
     signal: NDArray[np.float64]
     highest: NDArray[np.float64]
+    brightest: NDArray[np.intp]
 
 
 def runs(data: Any, flags: NDArray[np.uint8], sky: float) -> Runs:
@@ -134,14 +135,18 @@ def runs(data: Any, flags: NDArray[np.uint8], sky: float) -> Runs:
         at = np.flatnonzero(flags[rows] & np.uint8(Flag.COSMIC))
         if at.size:
             y, x = np.divmod(at, flags.shape[1])
-            above = data[rows][y, x].astype(np.float64) - sky
+            values = data[rows][y, x]
+            above = values.astype(np.float64) - sky
             above[~np.isfinite(above)] = 0  # NaN has no signal
             # A run begins where the pixel before is not its neighbour, or ends a row.
             first = np.flatnonzero((np.diff(at, prepend=-2) != 1) | (x == 0))
             length = np.diff(first, append=at.size)
             sums, highest = (ufunc.reduceat(above, first) for ufunc in (np.add, np.maximum))
-            found.append((y[first] + rows.start, x[first], length, sums, highest))
-    return Runs(*map(np.concatenate, zip(*found, strict=True))) if found else Runs(*np.zeros((5, 0), int))
+            known = np.where(np.isfinite(values), values, -np.inf)
+            at_maximum = np.flatnonzero(known == np.maximum.reduceat(known, first).repeat(length))
+            brightest = at_maximum[np.searchsorted(at_maximum, first)]  # the first of equal ones
+            found.append((y[first] + rows.start, x[first], length, sums, highest, x[brightest]))
+    return Runs(*map(np.concatenate, zip(*found, strict=True))) if found else Runs(*np.zeros((6, 0), int))
 
 
 def connected(y: NDArray[np.intp], x: NDArray[np.intp], length: NDArray[np.intp]) -> NDArray[np.intp]:

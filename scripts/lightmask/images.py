@@ -381,18 +381,23 @@ def fill(data: NDArray[Any], finite: NDArray[np.bool_], overall: Callable[[], An
     there is none at all. `overall` gives that median where `data` are a part of the image.
     """
     filled = data.copy()
-    padded = np.pad(np.where(finite, data, np.nan), 2, constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5))
-    rows, columns = np.nonzero(~finite)
-    for start in range(0, rows.size, 100_000):  # a frame may be mostly NaN: bound the memory
-        part = slice(start, start + 100_000)
-        around = windows[rows[part], columns[part]].reshape(-1, 25)
-        known = np.isfinite(around).any(axis=1)
-        values = np.empty(len(around), data.dtype)
-        values[known] = np.nanmedian(around[known], axis=1)
-        if not known.all():
-            values[~known] = overall() if overall else _finite_median(data, finite)
-        filled[rows[part], columns[part]] = values
+    for band in bands(data.shape):
+        rows, columns = np.nonzero(~finite[band])
+        if not rows.size:
+            continue
+        near = slice(max(band.start - 2, 0), min(band.stop + 2, len(data)))
+        beyond = (2 - band.start + near.start, 2 - near.stop + band.stop), (2, 2)
+        padded = np.pad(np.where(finite[near], data[near], np.nan), beyond, constant_values=np.nan)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5))
+        for start in range(0, rows.size, 100_000):  # a frame may be mostly NaN: bound the memory
+            part = slice(start, start + 100_000)
+            around = windows[rows[part], columns[part]].reshape(-1, 25)
+            known = np.isfinite(around).any(axis=1)
+            values = np.empty(len(around), data.dtype)
+            values[known] = np.nanmedian(around[known], axis=1)
+            if not known.all():
+                values[~known] = overall() if overall else _finite_median(data, finite)
+            filled[band][rows[part], columns[part]] = values
     return filled
 
 

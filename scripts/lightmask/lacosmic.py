@@ -38,7 +38,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["CosmicRays", "detect_cosmics", "mask_cosmics", "median_of"]
+__all__ = ["CosmicRays", "detect_cosmics", "mask_cosmics", "median_of", "pixels_at_a_time"]
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -185,6 +185,8 @@ def detect_cosmics(
     One thread, deterministic.  It holds about 2 float32 images, results included,
     and below 4 where a large part of all pixels is flagged; one more for each of
     `inbkg` and `invar`, and three for ``cleantype='median'``.
+    Larger images than `SLAB` are searched in bands; then the results are nearly all that grows
+    with the image, two times while they are put together.
     """
     image = _image("indat", indat)
     given = [
@@ -257,9 +259,8 @@ def mask_cosmics(
 
     Notes
     -----
-    Besides the result it holds a few arrays of about `SLAB` pixels, or of
-    `LEAST_BAND` + 2 overlaps of an image so wide that this is more: an overlap is
-    9 + 10 `niter` rows, and up to half the height of a kernel more an iteration.
+    Besides the result it holds arrays of as many pixels as `pixels_at_a_time` says,
+    however large the image is.
     """
     crmask = np.zeros(shape, np.bool_)
 
@@ -345,41 +346,63 @@ class _Parameters(NamedTuple):
     kernel: FloatArray | None
 
     @property
-    def fine_reach(self) -> int:
-        """How far away a pixel may be to enter the fine structure of another."""
-        medians, kernel = self.medians, self.kernel
-        return medians.large_width + (
-            medians.fine_width if kernel is None else medians.noise_width + max(kernel.shape) // 2
-        )
+    def side(self) -> int:
+        """Larger side of the kernel, 0 without one."""
+        return 0 if self.kernel is None else max(self.kernel.shape)
 
-    @property
-    def reach(self) -> int:
-        """How far away a pixel may be to decide whether another belongs to a cosmic ray."""
-        return GROWTH + max(2 * self.medians.noise_width, self.fine_reach)
 
-    @property
-    def first_reach(self) -> int:
-        """How far away a pixel may be to replace another that is not finite, or to make it a bad one."""
-        return 2 + self.medians.noise_width + STAR_GROWTH
+def _fine_reach(medians: _Medians, side: int) -> int:
+    """Return how far away a pixel may be to enter the fine structure of another."""
+    return medians.large_width + (medians.noise_width + side // 2 if side else medians.fine_width)
+
+
+def _reach(medians: _Medians, side: int) -> int:
+    """Return how far away a pixel may be to decide whether another belongs to a cosmic ray."""
+    return GROWTH + max(2 * medians.noise_width, _fine_reach(medians, side))
+
+
+def _overlap(medians: _Medians, side: int, niter: int) -> int:
+    """Return how far away a pixel may be to have a say in so many iterations, cleaning included."""
+    bad_pixels = 2 + medians.noise_width + STAR_GROWTH  # what is not finite is replaced from within 2
+    return bad_pixels + niter * (_reach(medians, side) + 2)
+
+
+def _height(shape: tuple[int, ...], overlap: int) -> int:
+    """Return the number of rows of a band, not those around it: as many in each."""
+    number = -(-shape[0] // max(SLAB // shape[1], LEAST_BAND * overlap))
+    return -(-shape[0] // number)
+
+
+def pixels_at_a_time(shape: tuple[int, int], niter: int, side: int = 0) -> int:
+    """Reckon how many pixels of an image `mask_cosmics` holds at a time, at the most.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Of the image.
+    niter : int
+        Largest number of iterations.
+    side : int
+        Larger side of the kernel of ``fsmode='convolve'``.
+    """
+    overlap = _overlap(SEPARABLE, side, niter)
+    return min(_height(shape, overlap) + 2 * overlap, shape[0]) * shape[1]
 
 
 class _Bands:
     """An image in bands of rows, of which one at a time is searched.
 
-    What is found in an iteration depends on pixels within `reach`, and cleaning on
-    those within 2 more. So with enough rows around it a band gives, in all its
-    iterations, what it gives as a part of the image. Just the medians that
-    stand in where nothing good is near are of all bands.
+    With enough rows around it a band gives, in all its iterations, what it gives as
+    a part of the image. Just the medians that stand in where nothing good is
+    near are of all bands.
     """
 
     def __init__(
         self, read: Callable[[slice], _Images], shape: tuple[int, ...], niter: int, parameters: _Parameters
     ) -> None:
         self.read, self.shape, self.niter, self.parameters = read, shape, niter, parameters
-        self.overlap = parameters.first_reach + niter * (parameters.reach + 2)
-        ny, nx = shape
-        number = -(-ny // max(SLAB // nx, LEAST_BAND * self.overlap))
-        height = -(-ny // number)
+        self.overlap = _overlap(parameters.medians, parameters.side, niter)
+        ny, height = shape[0], _height(shape, self.overlap)
         self.bands = [slice(top, min(top + height, ny)) for top in range(0, ny, height)]
         # Where nothing is found nothing changes any more, but by the plain median of
         # cosmic pixels: there all bands have to end with the same iteration.
@@ -484,7 +507,8 @@ class _Detector:
         self.medians = parameters.medians
         self.cleantype = parameters.cleantype
         self.kernel = parameters.kernel
-        self.fine_reach, self.reach = parameters.fine_reach, parameters.reach
+        self.fine_reach = _fine_reach(parameters.medians, parameters.side)
+        self.reach = _reach(parameters.medians, parameters.side)
         self.whole = whole
 
         self.image, self.image_variance = images.data, images.variance

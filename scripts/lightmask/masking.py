@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +24,14 @@ from lightmask.logs import timed
 from lightmask.provenance import add_card, add_source
 
 SOURCE_OF_MASK = re.compile(r"LIGHTMASK (FLAT|DARK)\d+( SHA256)?")
+# Measured (tests/bench_memory.py): the interpreter and what it loads; the detector at work, most of all on
+# 64-bit pixels with NaN among them, where float32 takes a third; flags of all pixels, and
+# half a byte for what is found; and an image from whose tiles compression is undone.
+BASE_BYTES = 150_000_000
+BYTES_HELD = {"lightmask": 36, "ccdproc": 96}
+BYTES_OF_FLAGS = 1.5
+BYTES_OF_TILES = 8
+
 UNITS = {"gain": "[e-/adu]", "readnoise": "[e-]", "satlevel": "[e-]", "sigclip": "[sigma]", "psffwhm": "[pixel]"}
 
 
@@ -100,6 +109,23 @@ def statistics(found: NDArray[np.uint8], masked_by: Iterable[str], iterations: l
         **reasons,
         "iterations": iterations,
     }
+
+
+def memory(shape: tuple[int, int], parameters: cosmicrays.Parameters, tiles: bool = False) -> int:
+    """Reckon the memory that `mask_frame` takes at the most, in MB.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Of the frame.
+    parameters : dict
+        The configuration's ``cosmic_rays``.
+    tiles : bool
+        Whether the frame is tile-compressed.
+    """
+    held = cosmicrays.pixels_at_a_time(shape, parameters) * BYTES_HELD[parameters["detector"]]
+    each = BYTES_OF_FLAGS + BYTES_OF_TILES * tiles
+    return int((BASE_BYTES + held + each * math.prod(shape)) / 1_000_000)
 
 
 def mask_frame(
