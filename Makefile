@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 
-.PHONY: demo report test test-cluster soak fuzz check bench bench-run bench-cluster bench-planning figures docs lock clean
+.PHONY: demo report test test-cluster soak fuzz check bench bench-memory bench-run bench-cluster bench-planning figures docs lock clean
 
 demo: .venv/workflow ## mask the built-in night
 	$(RUN) snakemake --cores all
@@ -41,6 +41,9 @@ check: .venv/test ## what needs no test run: lint, format, types
 bench: .venv/test ## detection and ccdmask against astroscrappy and ccdproc, one thread
 	.venv/bin/python tests/bench_lacosmic.py
 	.venv/bin/python tests/bench_ccdmask.py
+
+bench-memory: .venv/test ## memory of masking a frame, up to 400 megapixels
+	.venv/bin/python tests/bench_memory.py
 
 bench-run: .venv/test ## the whole workflow against the chapter's loop
 	.venv/bin/python tests/bench_run.py

@@ -24,6 +24,7 @@ from lightmask import (
     frames,
     locks,
     logs,
+    masking,
     masks,
     names,
     night,
@@ -34,8 +35,6 @@ from lightmask import (
 
 DEMO = "results/demo"
 
-# At the most, for frames of 64-bit pixels.
-BYTES_PER_PIXEL = {"lightmask": 48, "ccdproc": 96}
 COMBINING_BYTES = 1e9
 PROGRESS = progress.Progress()
 AT_WORK = os.path.abspath(".snakemake/lightmask_at_work")
@@ -383,9 +382,10 @@ def combining_parameters(wildcards):
 
 def frame_memory(name):
     """Reckon the memory of masking a frame, in MB."""
-    rows, columns = LIGHTS[name].shape or (0, 0)
-    per_pixel = BYTES_PER_PIXEL[CONFIG["cosmic_rays"]["detector"]]
-    return 250 + rows * columns * per_pixel // 1_000_000
+    frame = LIGHTS[name]
+    return masking.memory(
+        frame.shape or (1, 1), CONFIG["cosmic_rays"], tiles="ZIMAGE" in frame.cards
+    )
 
 
 def masking_memory(wildcards, attempt):

@@ -264,7 +264,7 @@ def keywords_needed(config: dict[str, Any]) -> list[str]:
     lists = [types["keywords"], types["combined"], *config["table_keywords"].values(), *config["match"].values()]
     exposure = config["make_dark_mask"]["exposure"]
     lists.append([exposure] if isinstance(exposure, str) else exposure if isinstance(exposure, list) else [])
-    return sorted({keyword for keywords in lists for keyword in keywords} | {OWN_KEYWORD})
+    return sorted({keyword for keywords in lists for keyword in keywords} | {OWN_KEYWORD, "ZIMAGE"})
 
 
 def frames(files: dict[str, Any], config: dict[str, Any]) -> list[Frame]:
