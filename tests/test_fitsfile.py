@@ -31,7 +31,8 @@ def content_of(*hdus, **keywords):
 def test_values_that_astropy_writes_are_read(value):
     card = str(fits.Card("KEY", value, "a / comment"))
     header = Header([card.encode()])
-    assert header["KEY"] == fits.Card.fromstring(card).value
+    # Of a text with '/ in it astropy reads less than it wrote; both leave out blanks at the end.
+    assert header["KEY"] == (value.rstrip() if isinstance(value, str) else fits.Card.fromstring(card).value)
     assert type(header["KEY"]) is type(value)
 
 
