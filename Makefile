@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 
-.PHONY: demo report test test-cluster soak fuzz check bench bench-memory bench-run bench-cluster bench-planning figures docs lock clean
+.PHONY: demo report test test-faults test-cluster soak fuzz check bench bench-memory bench-run bench-cluster bench-planning figures docs lock clean
 
 demo: .venv/workflow ## mask the built-in night
 	$(RUN) snakemake --cores all
@@ -12,8 +12,12 @@ demo: .venv/workflow ## mask the built-in night
 report: .venv/workflow ## results/report.html, of what is there
 	$(RUN) snakemake --report results/report.html --quiet all
 
-test: .venv/test ## all tests
+test: .venv/test ## all tests but the next two, which take longer
 	$(RUN) pytest --numprocesses auto --dist worksteal
+
+KILLS = 50
+test-faults: .venv/test ## kill, starve and move runs
+	KILLS=$(KILLS) $(RUN) pytest tests/faults --numprocesses auto --dist worksteal
 
 test-cluster: .venv/slurm ## on a Slurm that the tests start, which needs root and slurm-wlm
 	$(RUN) pytest tests/cluster
@@ -24,8 +28,9 @@ bench-planning: .venv/test ## planning 10,000 frames against a bare Snakefile
 bench-cluster: .venv/slurm ## batches against groups and no Slurm, on the same
 	.venv/bin/python tests/cluster/bench_slurm.py
 
+soak: KILLS = 500
 soak: .venv/test ## kill the demo night at 500 random moments; takes hours
-	KILLS=$${KILLS:-500} $(RUN) pytest tests/faults/test_killed.py -k any_moment
+	KILLS=$(KILLS) $(RUN) pytest tests/faults/test_killed.py -k any_moment
 
 SECONDS = 60
 fuzz: .venv/fuzz ## feed the reader of FITS files with bytes that atheris makes
