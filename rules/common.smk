@@ -312,17 +312,17 @@ def files_of_light(wildcards):
 def outcome_of(frame):
     """Give statistics and log of a LIGHT frame, and the logs of what its masks came from."""
     applying = MATCHER.applying(frame)
-    logs = [
+    of_masks = [
         f"results/logs/make_{kind}_mask/{Path(mask.path).stem}.log"
         for kind, mask in applying
         if isinstance(mask, static_masks.MadeMask)
     ]
     if applying:
-        logs.append(f"results/logs/combine_masks/{masks.set_id(applying)}.log")
+        of_masks.append(f"results/logs/combine_masks/{masks.set_id(applying)}.log")
     return (
         here(f"results/statistics/{frame.name}.json"),
         here(f"results/logs/mask_light/{frame.name}.log"),
-        [here(log) for log in logs],
+        [here(log) for log in of_masks],
     )
 
 

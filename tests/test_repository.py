@@ -1,8 +1,11 @@
 """What the repository says twice must be said the same: pins, defaults, versions, tables."""
 
+import importlib.metadata
 import re
 import subprocess
 import sys
+import sysconfig
+from pathlib import Path
 
 import pytest
 import yaml
@@ -20,7 +23,11 @@ def pins(path):
     return dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", text(path), re.MULTILINE))
 
 
-@pytest.mark.parametrize(("lock", "least"), [("", 50), ("-test", 50), ("-slurm", 50), ("-fuzz", 1)])
+LOCKS = {"": 50, "-test": 50, "-slurm": 50, "-fuzz": 1}
+"""Names of lock files, and how many packages each has at the least."""
+
+
+@pytest.mark.parametrize(("lock", "least"), LOCKS.items())
 def test_every_requirement_has_hashes(lock, least):
     lock = f"envs/requirements{lock}.txt"
     entries = re.split(r"\n(?=\S)", text(lock).strip())
@@ -46,6 +53,27 @@ def test_conda_environment_has_what_the_package_needs():
 def test_tests_run_with_the_versions_that_users_get():
     assert pins("envs/requirements.txt").items() <= pins("envs/requirements-test.txt").items()
     assert pins("envs/requirements.txt").items() <= pins("envs/requirements-slurm.txt").items()
+
+
+def test_readme_says_which_versions():
+    named = re.search(r"installed: Snakemake (\S+), astropy (\S+), ccdproc (\S+), NumPy (\S+),", text("README.md"))
+    assert list(named.groups()) == [
+        pins("envs/requirements.txt")[name] for name in ("snakemake", "astropy", "ccdproc", "numpy")
+    ]
+
+
+def test_what_is_installed_is_what_the_locks_say():
+    if Path(sys.prefix) != CHECKOUT / ".venv":
+        pytest.skip("not run in the .venv that make test makes")
+    installed = {
+        re.sub(r"[-_.]+", "-", found.metadata["Name"]).lower(): found.version
+        for found in importlib.metadata.distributions(path=[sysconfig.get_path("purelib")])
+    }
+    always = set(re.findall(r"^([a-z0-9-]+)==\S+ \\$", text("envs/requirements.txt"), re.MULTILINE))
+    locked = {name: version for lock in LOCKS for name, version in pins(f"envs/requirements{lock}.txt").items()}
+    assert len(always) > 40
+    assert always <= installed.keys() <= locked.keys() | {"pip", "setuptools"}
+    assert {name: locked[name] for name in installed.keys() & locked.keys()}.items() <= installed.items()
 
 
 def test_shipped_configuration_shows_the_defaults():
