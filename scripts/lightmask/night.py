@@ -127,7 +127,7 @@ def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.
     height = 10 + below
     figure = Figure(figsize=(11, height), dpi=100)
     # An automatic layout draws everything several times.
-    figure.subplots_adjust(left=0.085, right=0.83, top=1 - 0.5 / height, bottom=below / height, hspace=0.08)
+    figure.subplots_adjust(left=0.105, right=0.83, top=1 - 0.5 / height, bottom=below / height, hspace=0.08)
     FigureCanvasAgg(figure)
     pixels, events, masked, duration = figure.subplots(4, 1, sharex=True)
     _draw_settings(rows, times, seconds, (pixels, events, duration))
@@ -196,7 +196,7 @@ def _style(axes: Sequence[Any], unit: str) -> None:
         axis.spines[["top", "right"]].set_visible(False)
     for axis in (pixels, events, duration):
         axis.margins(y=0.15)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.05 * axis.get_ylim()[1])
     masked.set_yscale("log")
     masked.yaxis.set_major_formatter("{x:g}")  # powers of ten as formulas take their time
     masked.minorticks_off()
