@@ -134,6 +134,10 @@ kinds = st.sampled_from(["u1", ">i2", ">i4", ">i8", ">f4", ">f8", "u2", "u4", "u
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 12))
 
 
+OVERFLOWING = 2.0**127
+"""Of larger values two have a sum that float32 cannot hold, and then masks may differ: see docs/lacosmic.md."""
+
+
 @settings(max_examples=300, deadline=None)
 @given(kinds.flatmap(lambda kind: arrays.arrays(kind, shapes)))
 def test_pixels_of_any_values(folder, data):
@@ -146,7 +150,7 @@ def test_pixels_of_any_values(folder, data):
         bits, mask = hdus["FLAGS"].data, hdus["MASK"].data
     assert np.array_equal(mask, (bits & ~np.uint8(flags.Flag.SATURATED)) != 0)
     assert np.array_equal(bits & flags.Flag.NOTFINITE != 0, ~np.isfinite(data))
-    if min(data.shape) >= cosmicrays.LEAST_SIDE and np.isfinite(data).all():
+    if min(data.shape) >= cosmicrays.LEAST_SIDE and (np.abs(data.astype(float)) < OVERFLOWING).all():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what float32 cannot hold
             ccd = CCDData(data.astype(data.dtype.newbyteorder("=")), unit="adu")
