@@ -4,7 +4,6 @@ import bz2
 import gzip
 import hashlib
 import io
-import itertools
 import math
 import os
 import shutil
@@ -14,13 +13,13 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask import FrameError
-from lightmask.fitsfile import CHUNK, FitsError, Hdu, Header, shape_text, split
+from lightmask import FrameError, tiles
+from lightmask.fitsfile import CHUNK, Hdu, Header, shape_text, split
 
 COMPRESSION = {b"\x1f\x8b": gzip, b"BZ": bz2}
 """Modules that undo compression, by what a file of theirs begins with."""
@@ -28,9 +27,6 @@ COMPRESSION = {b"\x1f\x8b": gzip, b"BZ": bz2}
 FITS_BEGINNING = b"SIMPLE  ="
 NOT_REGULAR = "not a regular file; take it out of the folder"
 CHANGED = "changed while it was read; start again when it is complete"
-
-_MOST_PACKED = 2500
-"""How many pixels of a tile-compressed image a byte of its file may stand for: of zeros in PLIO_1 it is 2048."""
 
 BAND = 2**20
 """Pixels of a band: a few arrays of them fit the cache."""
@@ -216,78 +212,11 @@ def opened(path: str | os.PathLike, name: str) -> Iterator[tuple[list[Hdu], str]
             hdus = split(file)
             if any(hdu.compressed for hdu in hdus):
                 for hdu in hdus:
-                    _check_table(hdu, file.seek(0, os.SEEK_END))
+                    tiles.check(hdu, file.seek(0, os.SEEK_END))
                 plain = files.enter_context(tempfile.TemporaryFile())
-                _undo_tiles(file, plain)
+                tiles.undo(file, plain, name)
                 hdus = split(plain)
         yield hdus, digest
-
-
-def _check_table(hdu: Hdu, size: int) -> None:
-    """Refuse a table, or an image in one, that a file of so many bytes cannot hold.
-
-    The reader of tiles would make room for it, and count to any number of fields.
-    """
-    fields = hdu.header.get("TFIELDS", 0)
-    if not isinstance(fields, int) or not 0 <= fields <= 999:
-        raise FitsError(f"TFIELDS is {fields!r}, expected 0 to 999")
-    if not hdu.compressed:
-        return
-    lengths, tiles = _tiles(hdu.header)
-    if not all(isinstance(tile, int) and tile > 0 for tile in tiles):
-        raise FitsError(f"tiles of {tiles} pixels")
-    expected = math.prod(-(-length // tile) for length, tile in zip(lengths, tiles, strict=True))
-    if hdu.header.get("NAXIS2") != expected:
-        raise FitsError(f"it has {hdu.header.get('NAXIS2')} tiles, expected {expected}")
-    if math.prod(lengths) > _MOST_PACKED * size:
-        raise FitsError(f"{shape_text(hdu.shape)} pixels do not fit into {size} bytes")
-
-
-def _tiles(header: Header) -> tuple[list[int], list[int]]:
-    """Give the lengths of the axes of a tile-compressed image, x first, and of those of its tiles."""
-    lengths = list(Hdu(header).shape or ())[::-1]
-    return lengths, [header.get(f"ZTILE{n}", length if n == 1 else 1) for n, length in enumerate(lengths, 1)]
-
-
-def _check_hcompress(file: BinaryIO) -> None:
-    """Refuse streams of HCOMPRESS that say another size than that of their tile: the reader would write beyond it."""
-    from astropy.io import fits
-
-    file.seek(0)
-    # Not closed, as the file would be, too.
-    for hdu in fits.open(file, memmap=False, disable_image_compression=True):
-        if hdu.header.get("ZIMAGE") is not True or hdu.header.get("ZCMPTYPE") != "HCOMPRESS_1":
-            continue
-        lengths, tiles = _tiles(Header(str(card).encode("latin-1") for card in hdu.header.cards))
-        corners = itertools.product(*(range(0, *pair) for pair in zip(lengths[::-1], tiles[::-1], strict=True)))
-        for stream, corner in zip(hdu.data["COMPRESSED_DATA"], corners, strict=True):
-            sides = [min(*pair) for pair in zip(tiles[::-1], np.subtract(lengths[::-1], corner), strict=True)]
-            said = np.frombuffer(stream.tobytes()[2:10], ">i4")
-            if len(stream) and sorted(said) != sorted(sides):
-                raise FitsError(f"a tile of {'x'.join(map(str, said))} pixels")
-
-
-def _undo_tiles(file: BinaryIO, plain: BinaryIO) -> None:
-    """Undo tile compression: the same pixels, unscaled, and cards in plain image extensions.
-
-    `CCDData.read` looks for no image in a compressed extension.
-    """
-    from astropy.io import fits
-
-    try:
-        _check_hcompress(file)
-        file.seek(0)
-        with fits.open(file, do_not_scale_image_data=True, memmap=False) as hdus:
-            for index, hdu in enumerate(hdus):
-                if isinstance(hdu, fits.CompImageHDU):
-                    image = fits.ImageHDU(hdu.data, hdu.header.copy(), do_not_scale_image_data=True)
-                    for keyword in ("BSCALE", "BZERO", "BLANK"):
-                        if keyword in hdu.header:
-                            image.header[keyword] = hdu.header[keyword]
-                    hdus[index] = image
-            hdus.writeto(plain, output_verify="ignore")
-    except Exception as error:  # of any kind, as broken tiles are
-        raise FitsError(f"broken tile compression: {error}") from error
 
 
 def find_image(headers: list[Header], name: str) -> int:

@@ -330,6 +330,14 @@ COMPRESSED = {
         changed(packed(), b"TFIELDS =                    1", b"TFIELDS =  9223372036854775808"),
         unreadable("TFIELDS is 9223372036854775808, expected 0 to 999"),
     ),
+    "tiles_of_no_width.fits.fz": (
+        changed(packed(sky(), quantize_level=16), b"ZVAL2   =                    4", b"ZVAL2   =                   -1"),
+        unreadable("BYTEPIX is -1, expected 1, 2 or 4"),
+    ),
+    "tiles_of_twice_the_width.fits.fz": (
+        changed(packed(), b"ZVAL2   =                    2", b"ZVAL2   =                    8"),
+        unreadable("BYTEPIX is 8, expected 1, 2 or 4"),
+    ),
     "tiles_too_few.fits.fz": (
         changed(packed(), b"ZNAXIS2 =                   40", b"ZNAXIS2 =                   80"),
         unreadable("it has 40 tiles, expected 80"),
@@ -350,6 +358,7 @@ COMPRESSED = {
     "gzip_without_suffix.fits": (gzip.compress(PLAIN), ONE),
     "gzip_two_members.fits.gz": (gzip.compress(PLAIN[:5000]) + gzip.compress(PLAIN[5000:]), ONE),
     "gzip_not_packed.fits.gz": (PLAIN, ONE),
+    "gzip_of_tiles.fits.gz": (gzip.compress(packed()), ONE),
     "gzip_twice.fits.gz": (gzip.compress(gzip.compress(PLAIN)), not_fits_of(b"\x1f\x8b")),
     "gzip_cut.fits.gz": (gzip.compress(PLAIN)[:-900], STREAM_CUT),
     "gzip_cut_in_header.fits.gz": (gzip.compress(PLAIN)[:30], STREAM_CUT),

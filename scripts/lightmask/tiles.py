@@ -1,0 +1,174 @@
+"""Undo the tile compression of FITS files: a program of its own, as what it is fed may end it.
+
+astropy's decoders are in C and trust their streams: a broken one makes them read or write beyond their memory.
+"""
+
+import itertools
+import math
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from lightmask.fitsfile import FitsError, Hdu, Header, shape_text
+
+_MOST_PACKED = 2500
+"""How many pixels of an image a byte of its file may stand for: of zeros in PLIO_1 it is 2048."""
+
+_NO_MEMORY = 3
+"""Exit status."""
+
+_CRASHES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL}
+"""Exit statuses of a process that has itself to blame."""
+
+
+def check(hdu: Hdu, size: int) -> None:
+    """Refuse a table, or an image in one, that a file of so many bytes cannot hold, or no decoder can read.
+
+    astropy would make room for it, and count to any number of fields.
+
+    Raises
+    ------
+    FitsError
+        If what the header says cannot be.
+    """
+    fields = hdu.header.get("TFIELDS", 0)
+    if not isinstance(fields, int) or not 0 <= fields <= 999:
+        raise FitsError(f"TFIELDS is {fields!r}, expected 0 to 999")
+    if not hdu.compressed:
+        return
+    lengths, tiles = _sides(hdu.header)
+    if not all(isinstance(tile, int) and tile > 0 for tile in tiles):
+        raise FitsError(f"tiles of {tiles} pixels")
+    expected = math.prod(-(-length // tile) for length, tile in zip(lengths, tiles, strict=True))
+    if hdu.header.get("NAXIS2") != expected:
+        raise FitsError(f"it has {hdu.header.get('NAXIS2')} tiles, expected {expected}")
+    if math.prod(lengths) > _MOST_PACKED * size:
+        raise FitsError(f"{shape_text(hdu.shape)} pixels do not fit into {size} bytes")
+    if (width := _setting(hdu.header, "BYTEPIX", 4)) not in (1, 2, 4):
+        raise FitsError(f"BYTEPIX is {width!r}, expected 1, 2 or 4")
+
+
+def undo(file: BinaryIO, plain: BinaryIO, name: str) -> None:
+    """Undo tile compression: the same pixels, unscaled, and cards in plain image extensions.
+
+    `CCDData.read` looks for no image in a compressed extension.
+
+    Parameters
+    ----------
+    file : file
+        A FITS file, as the operating system knows it.
+    plain : file
+        Where to write it, empty.
+    name : str
+        What messages call it.
+
+    Raises
+    ------
+    FitsError
+        If a stream is broken.
+    MemoryError
+        If memory does not suffice.
+    RuntimeError
+        If the process was stopped from outside.
+    """
+    surroundings = {
+        "PYTHONPATH": str(Path(__file__).parent.parent),
+        "PYTHONIOENCODING": "utf-8",
+        "OPENBLAS_NUM_THREADS": "1",  # each reserves memory
+    }
+    process = subprocess.run(
+        [sys.executable, "-P", "-m", "lightmask.tiles"],
+        stdin=file,
+        stdout=plain,
+        stderr=subprocess.PIPE,
+        env=os.environ | surroundings,
+        check=False,
+    )
+    status, said = process.returncode, process.stderr.decode(errors="replace").strip().split("\n")[-1]
+    if (
+        status in (_NO_MEMORY, -signal.SIGKILL) or "annot allocate memory" in said
+    ):  # the kernel kills where it is scarce
+        raise MemoryError(f"{name}: memory does not suffice to undo its tile compression")
+    if status < 0 and status not in _CRASHES:
+        raise RuntimeError(f"{name}: the process that undoes its tile compression was stopped by signal {-status}")
+    if status < 0:
+        said = f"its decoder ended with {signal.Signals(-status).name}"
+    if status:
+        raise FitsError(f"broken tile compression: {said}")
+
+
+def decode(file: BinaryIO, plain: BinaryIO) -> None:
+    """Do what `undo` promises, in this process.
+
+    Raises
+    ------
+    Exception
+        Of any kind, if a stream is broken; or the process ends.
+    """
+    from astropy.io import fits
+
+    _check_streams(file)
+    file.seek(0)
+    with fits.open(file, do_not_scale_image_data=True, memmap=False) as hdus:
+        for index, hdu in enumerate(hdus):
+            if isinstance(hdu, fits.CompImageHDU):
+                image = fits.ImageHDU(hdu.data, hdu.header.copy(), do_not_scale_image_data=True)
+                for keyword in ("BSCALE", "BZERO", "BLANK"):
+                    if keyword in hdu.header:
+                        image.header[keyword] = hdu.header[keyword]
+                hdus[index] = image
+        hdus.writeto(plain, output_verify="ignore")
+
+
+def _setting(header: Header, name: str, default: Any) -> Any:
+    """Give a setting of the compression, as astropy looks for it."""
+    numbers = itertools.takewhile(lambda number: f"ZNAME{number}" in header, range(1, 1000))
+    found = (number for number in numbers if str(header.get(f"ZNAME{number}")).lower() == name.lower())
+    return next((header.get(f"ZVAL{number}") for number in found), default)
+
+
+def _sides(header: Header) -> tuple[list[int], list[int]]:
+    """Give the lengths of the axes of a tile-compressed image, x first, and of those of its tiles."""
+    lengths = list(Hdu(header).shape or ())[::-1]
+    return lengths, [header.get(f"ZTILE{n}", length if n == 1 else 1) for n, length in enumerate(lengths, 1)]
+
+
+def _check_streams(file: BinaryIO) -> None:
+    """Refuse streams of HCOMPRESS that say another size than that of their tile: the decoder would write beyond it."""
+    from astropy.io import fits
+
+    file.seek(0)
+    # Not closed, as the file would be, too.
+    for hdu in fits.open(file, memmap=False, disable_image_compression=True):
+        if hdu.header.get("ZIMAGE") is not True or hdu.header.get("ZCMPTYPE") != "HCOMPRESS_1":
+            continue
+        lengths, tiles = _sides(Header(str(card).encode("latin-1") for card in hdu.header.cards))
+        corners = itertools.product(*(range(0, *pair) for pair in zip(lengths[::-1], tiles[::-1], strict=True)))
+        for stream, corner in zip(hdu.data["COMPRESSED_DATA"], corners, strict=True):
+            sides = [min(*pair) for pair in zip(tiles[::-1], np.subtract(lengths[::-1], corner), strict=True)]
+            said = np.frombuffer(stream.tobytes()[2:10], ">i4")
+            if len(stream) and sorted(said) != sorted(sides):
+                raise FitsError(f"a tile of {'x'.join(map(str, said))} pixels")
+
+
+def main() -> int | str:
+    """Undo the tile compression of standard input, to standard output; return the exit status, or what is wrong."""
+    warnings.simplefilter("ignore")
+    try:
+        with open(0, "rb") as file, open(1, "wb") as plain:
+            decode(file, plain)
+    except MemoryError:
+        return _NO_MEMORY
+    except Exception as error:  # of any kind, as broken streams are
+        return " ".join(str(error).split())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
