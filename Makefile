@@ -19,7 +19,7 @@ KILLS = 50
 test-faults: .venv/test ## kill, starve and move runs
 	KILLS=$(KILLS) $(RUN) pytest tests/faults --numprocesses auto --dist worksteal
 
-test-cluster: .venv/slurm ## on a Slurm that the tests start, which needs root and slurm-wlm
+test-cluster: .venv/slurm ## in batches, here and on a Slurm that the tests start, which needs root and slurm-wlm
 	$(RUN) pytest tests/cluster
 
 bench-planning: .venv/test ## planning 10,000 frames against a bare Snakefile

@@ -383,8 +383,11 @@ def combining_parameters(wildcards):
 def frame_memory(name):
     """Reckon the memory of masking a frame, in MB."""
     frame = LIGHTS[name]
+    height = frame.cards.get(frames.TILE_HEIGHT)
     return masking.memory(
-        frame.shape or (1, 1), CONFIG["cosmic_rays"], tiles="ZIMAGE" in frame.cards
+        frame.shape or (1, 1),
+        CONFIG["cosmic_rays"],
+        height if isinstance(height, int) else 1,
     )
 
 

@@ -1,5 +1,6 @@
-"""What goes wrong while tile compression is undone takes along only the process that undoes it."""
+"""Tile compression is undone in bands; what goes wrong takes along only the process that does it."""
 
+import itertools
 import os
 import re
 import resource
@@ -13,7 +14,7 @@ import psutil
 import pytest
 from astropy.io import fits
 
-from lightmask import tiles
+from lightmask import images, tiles
 from lightmask.fitsfile import FitsError
 
 
@@ -31,6 +32,26 @@ def undo(tmp_path):
             tiles.undo(file, plain, "a.fits")
 
     return undo
+
+
+@pytest.mark.parametrize(
+    ("compression", "tile"),
+    [
+        *itertools.product(["RICE_1", "GZIP_2"], [(1, 1000), (8, 300), (900, 1000), (1100, 1000)]),
+        *itertools.product(["HCOMPRESS_1"], [(8, 300), (1100, 1000)]),
+    ],
+)
+def test_an_image_of_several_bands(tmp_path, compression, tile):
+    data = np.random.default_rng(2).integers(0, 2**15, (1100, 1000), np.int16)
+    assert data.size > tiles.CHUNK
+    hdu = fits.CompImageHDU(data, compression_type=compression, tile_shape=tile)
+    hdu.header["BZERO"] = 2**15
+    behind = fits.ImageHDU(np.arange(3, dtype=">f8"))
+    fits.HDUList([fits.PrimaryHDU(), hdu, behind]).writeto(tmp_path / "a.fits.fz")
+    with images.opened(tmp_path / "a.fits.fz", "a.fits.fz") as (hdus, _):
+        assert np.array_equal(hdus[1].pixels(), data.astype(np.uint16) + 2**15)
+        assert hdus[2].header.tobytes() == behind.header.tostring().encode()
+        assert hdus[2].data[:24].tobytes() == behind.data.tobytes()
 
 
 def test_a_decoder_that_crashes(undo):

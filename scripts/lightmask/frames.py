@@ -22,6 +22,8 @@ MOST_AHEAD = 1.0
 """Seconds that clocks of machines may differ: no frame is masked sooner."""
 OWN_KEYWORD = "LIGHTMASK VERSION"
 """Keyword of every file that the workflow writes; of them only flat and dark masks are taken in again."""
+TILE_HEIGHT = "ZTILE2"
+"""Keyword of tile-compressed frames, one row of pixels where it is missing. The memory to undo it depends on it."""
 
 
 @dataclass(frozen=True)
@@ -264,7 +266,7 @@ def keywords_needed(config: dict[str, Any]) -> list[str]:
     lists = [types["keywords"], types["combined"], *config["table_keywords"].values(), *config["match"].values()]
     exposure = config["make_dark_mask"]["exposure"]
     lists.append([exposure] if isinstance(exposure, str) else exposure if isinstance(exposure, list) else [])
-    return sorted({keyword for keywords in lists for keyword in keywords} | {OWN_KEYWORD, "ZIMAGE"})
+    return sorted({keyword for keywords in lists for keyword in keywords} | {OWN_KEYWORD, TILE_HEIGHT})
 
 
 def frames(files: dict[str, Any], config: dict[str, Any]) -> list[Frame]:

@@ -26,11 +26,11 @@ from lightmask.provenance import add_card, add_source
 SOURCE_OF_MASK = re.compile(r"LIGHTMASK (FLAT|DARK)\d+( SHA256)?")
 # Measured (tests/bench_memory.py): the interpreter and what it loads; the detector at work, most of all on
 # 64-bit pixels with NaN among them, where float32 takes a third; flags of all pixels, and
-# half a byte for what is found; and an image from whose tiles compression is undone.
+# half a byte for what is found; and before that tiles from which compression is undone, some rows at a time.
 BASE_BYTES = 150_000_000
 BYTES_HELD = {"lightmask": 36, "ccdproc": 96}
 BYTES_OF_FLAGS = 1.5
-BYTES_OF_TILES = 8
+BYTES_OF_TILES = 26
 
 UNITS = {"gain": "[e-/adu]", "readnoise": "[e-]", "satlevel": "[e-]", "sigclip": "[sigma]", "psffwhm": "[pixel]"}
 
@@ -111,7 +111,7 @@ def statistics(found: NDArray[np.uint8], masked_by: Iterable[str], iterations: l
     }
 
 
-def memory(shape: tuple[int, int], parameters: cosmicrays.Parameters, tiles: bool = False) -> int:
+def memory(shape: tuple[int, int], parameters: cosmicrays.Parameters, tile_height: int = 1) -> int:
     """Reckon the memory that `mask_frame` takes at the most, in MB.
 
     Parameters
@@ -120,12 +120,12 @@ def memory(shape: tuple[int, int], parameters: cosmicrays.Parameters, tiles: boo
         Of the frame.
     parameters : dict
         The configuration's ``cosmic_rays``.
-    tiles : bool
-        Whether the frame is tile-compressed.
+    tile_height : int
+        Rows of a tile, where the frame is tile-compressed.
     """
     held = cosmicrays.pixels_at_a_time(shape, parameters) * BYTES_HELD[parameters["detector"]]
-    each = BYTES_OF_FLAGS + BYTES_OF_TILES * tiles
-    return int((BASE_BYTES + held + each * math.prod(shape)) / 1_000_000)
+    first = BYTES_OF_TILES * min(tile_height, shape[0]) * shape[1]
+    return int((BASE_BYTES + max(first, held + BYTES_OF_FLAGS * math.prod(shape))) / 1_000_000)
 
 
 def mask_frame(

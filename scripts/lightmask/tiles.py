@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from lightmask.fitsfile import FitsError, Hdu, Header, shape_text
+from lightmask.fitsfile import BLOCK, CHUNK, FitsError, Hdu, Header, shape_text, split
 
 _MOST_PACKED = 2500
 """How many pixels of an image a byte of its file may stand for: of zeros in PLIO_1 it is 2048."""
@@ -104,7 +105,7 @@ def undo(file: BinaryIO, plain: BinaryIO, name: str) -> None:
 
 
 def decode(file: BinaryIO, plain: BinaryIO) -> None:
-    """Do what `undo` promises, in this process.
+    """Do what `undo` promises, in this process, some rows at a time.
 
     Raises
     ------
@@ -113,17 +114,39 @@ def decode(file: BinaryIO, plain: BinaryIO) -> None:
     """
     from astropy.io import fits
 
-    _check_streams(file)
-    file.seek(0)
+    stored = split(file)
     with fits.open(file, do_not_scale_image_data=True, memmap=False) as hdus:
-        for index, hdu in enumerate(hdus):
+        for packed, hdu in zip(stored, hdus, strict=True):
             if isinstance(hdu, fits.CompImageHDU):
-                image = fits.ImageHDU(hdu.data, hdu.header.copy(), do_not_scale_image_data=True)
-                for keyword in ("BSCALE", "BZERO", "BLANK"):
-                    if keyword in hdu.header:
-                        image.header[keyword] = hdu.header[keyword]
-                hdus[index] = image
-        hdus.writeto(plain, output_verify="ignore")
+                _check_streams(packed, hdu.compressed_data)
+                plain.write(_plain_header(hdu).encode("ascii"))
+                plain.writelines(_bands(hdu))
+            else:
+                plain.write(packed.header.tobytes())
+                plain.writelines(packed.data[start : start + CHUNK] for start in range(0, len(packed.data), CHUNK))
+            plain.write(bytes(-plain.tell() % BLOCK))
+
+
+def _plain_header(hdu: Any) -> str:
+    """Give the header of a plain image extension, for a `CompImageHDU` of astropy."""
+    from astropy.io import fits
+
+    # What counts is their type and shape: without strides they take no room.
+    pixels = np.broadcast_to(np.zeros((), hdu.section.dtype), hdu.shape)
+    image = fits.ImageHDU(pixels if pixels.size else None, hdu.header.copy(), do_not_scale_image_data=True)
+    for keyword in ("BSCALE", "BZERO", "BLANK"):
+        if keyword in hdu.header:
+            image.header[keyword] = hdu.header[keyword]
+    return image.header.tostring()
+
+
+def _bands(hdu: Any) -> Iterator[bytes]:
+    """Give the pixels of a `CompImageHDU` of astropy, as they are stored in FITS, in bands of whole tiles."""
+    high = hdu.tile_shape[0]
+    height = high * max(CHUNK // math.prod((high, *hdu.shape[1:])), 1)
+    for top in range(0, hdu.shape[0], height):
+        rows = hdu.section[top : top + height]
+        yield rows.astype(rows.dtype.newbyteorder(">")).tobytes()
 
 
 def _setting(header: Header, name: str, default: Any) -> Any:
@@ -139,22 +162,19 @@ def _sides(header: Header) -> tuple[list[int], list[int]]:
     return lengths, [header.get(f"ZTILE{n}", length if n == 1 else 1) for n, length in enumerate(lengths, 1)]
 
 
-def _check_streams(file: BinaryIO) -> None:
+def _check_streams(packed: Hdu, table: Any) -> None:
     """Refuse streams of HCOMPRESS that say another size than that of their tile: the decoder would write beyond it."""
-    from astropy.io import fits
-
-    file.seek(0)
-    # Not closed, as the file would be, too.
-    for hdu in fits.open(file, memmap=False, disable_image_compression=True):
-        if hdu.header.get("ZIMAGE") is not True or hdu.header.get("ZCMPTYPE") != "HCOMPRESS_1":
-            continue
-        lengths, tiles = _sides(Header(str(card).encode("latin-1") for card in hdu.header.cards))
-        corners = itertools.product(*(range(0, *pair) for pair in zip(lengths[::-1], tiles[::-1], strict=True)))
-        for stream, corner in zip(hdu.data["COMPRESSED_DATA"], corners, strict=True):
-            sides = [min(*pair) for pair in zip(tiles[::-1], np.subtract(lengths[::-1], corner), strict=True)]
-            said = np.frombuffer(stream.tobytes()[2:10], ">i4")
-            if len(stream) and sorted(said) != sorted(sides):
-                raise FitsError(f"a tile of {'x'.join(map(str, said))} pixels")
+    header = packed.header
+    if header.get("ZCMPTYPE") != "HCOMPRESS_1":
+        return
+    streams = header.get("THEAP", table.nbytes)
+    lengths, tiles = _sides(header)
+    corners = itertools.product(*(range(0, *pair) for pair in zip(lengths[::-1], tiles[::-1], strict=True)))
+    for (size, start), corner in zip(np.array(table["COMPRESSED_DATA"]).tolist(), corners, strict=True):
+        sides = [min(*pair) for pair in zip(tiles[::-1], np.subtract(lengths[::-1], corner), strict=True)]
+        said = np.frombuffer(packed.data[streams + start + 2 : streams + start + 10], ">i4")
+        if size and sorted(said) != sorted(sides):
+            raise FitsError(f"a tile of {'x'.join(map(str, said))} pixels")
 
 
 def main() -> int | str:
