@@ -92,9 +92,8 @@ def undo(file: BinaryIO, plain: BinaryIO, name: str) -> None:
         check=False,
     )
     status, said = process.returncode, process.stderr.decode(errors="replace").strip().split("\n")[-1]
-    if (
-        status in (_NO_MEMORY, -signal.SIGKILL) or "annot allocate memory" in said
-    ):  # the kernel kills where it is scarce
+    # The kernel kills where memory is scarce; a library that cannot be loaded says so.
+    if status in (_NO_MEMORY, -signal.SIGKILL) or "annot allocate memory" in said:
         raise MemoryError(f"{name}: memory does not suffice to undo its tile compression")
     if status < 0 and status not in _CRASHES:
         raise RuntimeError(f"{name}: the process that undoes its tile compression was stopped by signal {-status}")
@@ -116,11 +115,13 @@ def decode(file: BinaryIO, plain: BinaryIO) -> None:
 
     stored = split(file)
     with fits.open(file, do_not_scale_image_data=True, memmap=False) as hdus:
+        if len(hdus) != len(stored):
+            raise FitsError(f"astropy reads {len(hdus)} of its {len(stored)} HDUs")
         for packed, hdu in zip(stored, hdus, strict=True):
             if isinstance(hdu, fits.CompImageHDU):
                 _check_streams(packed, hdu.compressed_data)
                 plain.write(_plain_header(hdu).encode("ascii"))
-                plain.writelines(_bands(hdu))
+                plain.writelines(_bands(hdu) if math.prod(hdu.shape) else ())
             else:
                 plain.write(packed.header.tobytes())
                 plain.writelines(packed.data[start : start + CHUNK] for start in range(0, len(packed.data), CHUNK))
