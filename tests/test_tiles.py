@@ -22,14 +22,19 @@ from lightmask.fitsfile import FitsError
 def undo(tmp_path):
     """Undo the compression of a frame whose header says something else than `images.opened` would let pass."""
 
-    def undo(old=b"", new=b""):
+    def undo(old=b"", new=b"", disk=resource.RLIM_INFINITY):
         path = tmp_path / "a.fits.fz"
         data = np.random.default_rng(1).normal(100, 10, (40, 48)).astype(np.float32)
         fits.CompImageHDU(data, compression_type="RICE_1", quantize_level=16).writeto(path)
         assert old in path.read_bytes()
         path.write_bytes(path.read_bytes().replace(old, new))
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         with path.open("rb") as file, tempfile.TemporaryFile() as plain:
-            tiles.undo(file, plain, "a.fits")
+            resource.setrlimit(resource.RLIMIT_FSIZE, (disk, limits[1]))
+            try:
+                tiles.undo(file, plain, "a.fits")
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     return undo
 
@@ -83,6 +88,25 @@ def test_a_decoder_that_is_stopped(undo):
 
     thread = threading.Thread(target=stop)
     thread.start()
-    with pytest.raises(RuntimeError, match=re.escape("a.fits: the process") + ".*" + re.escape("stopped by signal 15")):
+    with pytest.raises(
+        RuntimeError, match=re.escape("a.fits: its tile compression was not undone (stopped by signal 15)")
+    ):
         undo()
     thread.join()
+
+
+def test_a_decoder_that_lacks_a_library(undo, tmp_path, monkeypatch):
+    """It looks for libraries where its user says."""
+    (tmp_path / "astropy.py").write_text("raise ImportError('of another kind')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(
+        RuntimeError, match=re.escape("a.fits: its tile compression was not undone (ImportError: of ano")
+    ):
+        undo()
+
+
+def test_a_decoder_that_lacks_disk(undo):
+    with pytest.raises(
+        RuntimeError, match=r"^a\.fits: its tile compression was not undone \(OSError: .*File too large"
+    ):
+        undo(disk=6000)

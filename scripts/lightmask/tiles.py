@@ -3,6 +3,7 @@
 astropy's decoders are in C and trust their streams: a broken one makes them read or write beyond their memory.
 """
 
+import errno
 import itertools
 import math
 import os
@@ -21,11 +22,14 @@ from lightmask.fitsfile import BLOCK, CHUNK, FitsError, Hdu, Header, shape_text,
 _MOST_PACKED = 2500
 """How many pixels of an image a byte of its file may stand for: of zeros in PLIO_1 it is 2048."""
 
-_NO_MEMORY = 3
-"""Exit status."""
+_BROKEN, _NO_MEMORY = 3, 4
+"""Exit statuses; that of any other exception is 1."""
 
-_CRASHES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL}
+CRASHES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL}
 """Exit statuses of a process that has itself to blame."""
+
+_OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""Errors that no frame is to blame for."""
 
 
 def check(hdu: Hdu, size: int) -> None:
@@ -76,10 +80,11 @@ def undo(file: BinaryIO, plain: BinaryIO, name: str) -> None:
     MemoryError
         If memory does not suffice.
     RuntimeError
-        If the process was stopped from outside.
+        If the process was stopped from outside, or lacks a library or disk.
     """
+    places = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")]
     surroundings = {
-        "PYTHONPATH": str(Path(__file__).parent.parent),
+        "PYTHONPATH": os.pathsep.join(filter(None, places)),
         "PYTHONIOENCODING": "utf-8",
         "OPENBLAS_NUM_THREADS": "1",  # each reserves memory
     }
@@ -95,10 +100,11 @@ def undo(file: BinaryIO, plain: BinaryIO, name: str) -> None:
     # The kernel kills where memory is scarce; a library that cannot be loaded says so.
     if status in (_NO_MEMORY, -signal.SIGKILL) or "annot allocate memory" in said:
         raise MemoryError(f"{name}: memory does not suffice to undo its tile compression")
-    if status < 0 and status not in _CRASHES:
-        raise RuntimeError(f"{name}: the process that undoes its tile compression was stopped by signal {-status}")
-    if status < 0:
+    if status in CRASHES:
         said = f"its decoder ended with {signal.Signals(-status).name}"
+    elif status and status != _BROKEN:
+        cause = f"stopped by signal {-status}" if status < 0 else said
+        raise RuntimeError(f"{name}: its tile compression was not undone ({cause})")
     if status:
         raise FitsError(f"broken tile compression: {said}")
 
@@ -178,8 +184,8 @@ def _check_streams(packed: Hdu, table: Any) -> None:
             raise FitsError(f"a tile of {'x'.join(map(str, said))} pixels")
 
 
-def main() -> int | str:
-    """Undo the tile compression of standard input, to standard output; return the exit status, or what is wrong."""
+def main() -> int:
+    """Undo the tile compression of standard input, to standard output; return the exit status."""
     warnings.simplefilter("ignore")
     try:
         with open(0, "rb") as file, open(1, "wb") as plain:
@@ -187,7 +193,10 @@ def main() -> int | str:
     except MemoryError:
         return _NO_MEMORY
     except Exception as error:  # of any kind, as broken streams are
-        return " ".join(str(error).split())
+        if isinstance(error, ImportError) or getattr(error, "errno", None) in _OF_THE_MACHINE:
+            raise
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return _BROKEN
     return 0
 
 
