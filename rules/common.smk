@@ -1,5 +1,4 @@
 # The configuration, the frames of the night, and what each rule takes from them.
-import hashlib
 import json
 import os
 import resource
@@ -7,6 +6,8 @@ import shlex
 import shutil
 import sys
 from collections import Counter
+
+from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
@@ -16,8 +17,10 @@ sys.path.insert(0, str(CHECKOUT / "scripts"))
 if os.path.exists(sys.executable):  # not quoted yet
     sys.executable = shlex.quote(sys.executable)
 
+import nested
 from lightmask import (
     FrameError,
+    code,
     configuration,
     demo,
     files,
@@ -29,6 +32,7 @@ from lightmask import (
     names,
     night,
     progress,
+    records,
     static_masks,
     summary,
 )
@@ -36,9 +40,13 @@ from lightmask import (
 DEMO = "results/demo"
 
 COMBINING_BYTES = 1e9
+NIGHT_PICTURES = ["results/pictures/night.png", "results/pictures/summary.html"]
 PROGRESS = progress.Progress()
 AT_WORK = os.path.abspath(".snakemake/lightmask_at_work")
-REPORTING = any(said.startswith("--report") for said in sys.argv)
+# With --report-after-run it is a run like any other, and all has pictures when the report is made.
+REPORTING = "--report-after-run" not in sys.argv and any(
+    argument.startswith("--report") for argument in sys.argv
+)
 
 
 wildcard_constraints:
@@ -68,7 +76,15 @@ def checked_config():
 
 
 def search_folder():
-    """List the files of the night, reading only headers that are new or changed."""
+    """List the files of the night, reading only headers that are new or changed.
+
+    Jobs that read the rules anew, and runs inside jobs, take what their run has found.
+    """
+    cache = RESULTS / "headers.json"
+    if not workflow.is_main_process or os.environ.get(nested.PLANNED):
+        found = frames.recall(FOLDER, cache, KEYWORDS)
+        if found is not None:
+            return found
     if not (IS_DEMO or FOLDER.is_dir()):
         found = "a file" if FOLDER.exists() else "nothing"
         stop(
@@ -77,7 +93,7 @@ def search_folder():
     try:
         return frames.scan(
             FOLDER,
-            cache=RESULTS / "headers.json",
+            cache,
             keywords=KEYWORDS,
             leave_out=[RESULTS],
             planned=demo.described(KEYWORDS) if IS_DEMO else None,
@@ -89,21 +105,18 @@ def search_folder():
 def begin_alone(executor_plugin, **others):
     """Let a run begin only where no other one is at work, and clear up what a killed one left.
 
-    Until then nothing is written. What only looks (dry runs, reports, lists) may do so at any time.
+    Until then nothing is written. What only looks (dry runs, reports, lists) never writes.
     """
-    if not workflow.is_main_process:
+    if not workflow.is_main_process or executor_plugin.common_settings.dryrun_exec:
         return
-    dry = executor_plugin.common_settings.dryrun_exec
     try:
         RESULTS.mkdir(parents=True, exist_ok=True)
-        if not dry:
-            provide_file_handles()
-            if workflow.execution_settings.lock:
-                hold_results()
-        frames.remember(FILES, FOLDER, RESULTS / "headers.json", KEYWORDS)
+        provide_file_handles()
+        if workflow.execution_settings.lock:
+            hold_results()
+        if not os.environ.get(nested.PLANNED):
+            frames.remember(FILES, FOLDER, RESULTS / "headers.json", KEYWORDS)
     except (OSError, FrameError, locks.BusyError) as error:
-        if dry:
-            return  # what is only planned need not be written
         reason = getattr(error, "strerror", None)
         stop(f"{RESULTS}: cannot be written ({reason})" if reason else str(error))
 
@@ -144,6 +157,10 @@ def clear_up(killed):
     with open(AT_WORK, "a") as jobs:
         if locks.lock(jobs) or killed and wait_for_jobs(jobs):
             files.remove_leftovers(RESULTS)
+    if ahead := files.bring_back(RESULTS, frames.MOST_AHEAD):
+        logger.warning(
+            f"{RESULTS}: {ahead} results had a time of change ahead of this machine's clock; they have the present one now"
+        )
     if killed and locks.is_here(killed):
         # No run is at work here any more: what locks Snakemake has are left over.
         shutil.rmtree(".snakemake/locks", ignore_errors=True)
@@ -208,18 +225,21 @@ def say_what_is_left_out():
         frame for kind in sorted(lacking) for frame in MATCHER.unusable[kind]
     ):
         logger.warning(names.printable(f"{frame.path}: {frame.problem}"))
+    for frame in NIGHT:
+        if frame.type == frames.FOREIGN_RESULTS:
+            logger.warning(
+                f"{names.printable(frame.path)}: holds the results of another run and is not searched; "
+                "take it out of the frames folder"
+            )
     for name in summary.orphans(here("results/masked"), LIGHTS):
         logger.warning(
             f"results/masked/{name}: no LIGHT frame stands behind it any more; delete it"
         )
 
 
-def digest_of_library():
-    """Digest the library's code, whose edits must remake what it made."""
-    code = hashlib.sha256()
-    for path in sorted((CHECKOUT / "scripts/lightmask").glob("*.py")):
-        code.update(path.read_bytes())
-    return code.hexdigest()
+def digest_of_code(script):
+    """Digest what a rule's script runs, whose edits must remake what it made."""
+    return code.digest_of_code(CHECKOUT / f"scripts/{script}.py")
 
 
 CONFIG = checked_config()
@@ -242,7 +262,7 @@ MADE_MASKS = {
     for _, mask in found
     if isinstance(mask, static_masks.MadeMask)
 }
-LIBRARY = digest_of_library()
+DIGESTS = records.Digests(FILES, FOLDER)
 if workflow.is_main_process and not REPORTING:
     say_what_is_left_out()
 os.environ[logs.AT_WORK] = AT_WORK
@@ -250,23 +270,46 @@ os.environ[logs.AT_WORK] = AT_WORK
 workflow.execute = locks.chained(begin_alone, workflow.execute)
 
 
+def is_made(frame):
+    """Tell whether a rule makes an input."""
+    return isinstance(frame, static_masks.MadeMask) or (
+        IS_DEMO and frame.path in demo.NAMES
+    )
+
+
+def path_of(frame):
+    """Give the path of an input."""
+    return here(frame.path) if isinstance(frame, static_masks.MadeMask) else FOLDER / frame.path
+
+
 def file_of(frame):
-    """Give the path of an input as Snakemake shall see it."""
-    if isinstance(frame, static_masks.MadeMask):
-        return frame.path  # made by a rule, so a prefix applies
-    if IS_DEMO and frame.path in demo.NAMES:
-        return f"{DEMO}/{frame.path}"  # made by a rule too
-    path = FOLDER / frame.path
-    if set(str(path)) & {*"{<"} or not str(path).isprintable():
-        # Snakemake takes {word} for a wildcard and <word> for a variable wherever they stand, and
-        # writes paths to files, line by line and in UTF-8: go by a link.
-        link = here(f"results/links/{names.shortened(names.encode(frame.path))}")
-        if not link.is_symlink() or link.readlink() != path.absolute():
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.unlink(missing_ok=True)
-            link.symlink_to(path.absolute())
-        path = link
-    return local(str(path))
+    """Give an input as Snakemake shall see it, in a list that is empty where it cannot.
+
+    It takes {word} for a wildcard and <word> for a variable wherever they stand, and writes paths to
+    files, line by line and in UTF-8. Jobs get all paths by their parameters.
+    """
+    if is_made(frame):  # a prefix applies
+        return [f"{DEMO}/{frame.path}" if frame.path in demo.NAMES else frame.path]
+    path = str(path_of(frame))
+    return [] if set(path) & {*"{<"} or not path.isprintable() else [local(path)]
+
+
+def paths_of(found):
+    """Give paths and stamps of inputs to a job, which checks that it reads what was planned."""
+    stamps = [
+        None if is_made(frame) else FILES[frame.path]["stamp"] for frame in found
+    ]
+    return {"files": [str(path_of(frame)) for frame in found], "stamps": stamps}
+
+
+def force(output):
+    """Have a result made although it is there: Snakemake's records, or times of change, would not tell."""
+    workflow.dag.forcefiles.add(str(here(output)))
+
+
+def must_remake(record, recipe, sources):
+    """Tell whether a result, by the record that it has, is not what would be made now."""
+    return not records.holds(records.read(here(record)), recipe, sources)
 
 
 def light(wildcards):
@@ -285,9 +328,8 @@ def row_of(frame):
     return ROWS[frame.path]
 
 
-def problem_of(wildcards):
+def problem_of_light(frame):
     """Say why a LIGHT frame cannot be masked, as far as headers tell; empty if it can."""
-    frame = light(wildcards)
     return frame.problem or MATCHER.problem(frame)
 
 
@@ -303,10 +345,46 @@ def files_of_light(wildcards):
     In one function, as Snakemake takes longer to call it than it takes: a night has thousands.
     """
     frame = light(wildcards)
-    if problem_of(wildcards):
+    if problem_of_light(frame):
         return {"frame": [], "masks": []}
+    if workflow.is_main_process and is_outdated(wildcards.frame):
+        force(f"results/masked/{wildcards.frame}")
     mask = combined_mask_of(frame)
     return {"frame": file_of(frame), "masks": [mask] if mask else []}
+
+
+def light_file(wildcards, input):
+    """Give path and stamp of a LIGHT frame to its job; as it takes the input, Snakemake does not record it."""
+    return paths_of([light(wildcards)])
+
+
+def is_outdated(name):
+    """Tell whether a masked frame is not what would be made now."""
+    frame = LIGHTS[name]
+    applying = MATCHER.applying(frame)
+    log = here(f"results/logs/mask_light/{name}.log")
+    sources = {"frame": DIGESTS.of(frame.path, [log])} | sources_of(applying)
+    return must_remake(
+        f"results/statistics/{name}.json", masking_recipe(name), sources
+    )
+
+
+def sources_of(applying):
+    """Give the digests of the masks of a set, under the names that they have in headers."""
+    numbers = Counter()
+    found = {}
+    logs_of_set = [
+        here(f"results/logs/combine_masks/{masks.set_id(applying)}.log")
+    ]
+    for kind, mask in applying:
+        numbers[kind] += 1
+        made = isinstance(mask, static_masks.MadeMask)
+        found[f"{kind}{numbers[kind]}"] = (
+            DIGESTS.of_other(path_of(mask))
+            if made
+            else DIGESTS.of(mask.path, logs_of_set)
+        )
+    return found
 
 
 def outcome_of(frame):
@@ -337,12 +415,47 @@ def made_mask(wildcards):
 
 def source_files(wildcards):
     """Give the flats or darks that a mask is made from."""
-    return [file_of(frame) for frame in made_mask(wildcards).sources]
+    found = made_mask(wildcards)
+    if workflow.is_main_process and is_outdated_mask(found):
+        force(found.path)
+    return [file for frame in found.sources for file in file_of(frame)]
+
+
+def source_paths(wildcards, input):
+    """Give paths and stamps of them to their job."""
+    return paths_of(made_mask(wildcards).sources)
 
 
 def source_names(wildcards):
     """Give the path in the frames folder of each of them."""
     return [frame.path for frame in made_mask(wildcards).sources]
+
+
+def mask_recipe(wildcards):
+    """Digest all that a flat mask or dark mask is made with, but for its flats or darks."""
+    return recipe_of_mask(made_mask(wildcards))
+
+
+def recipe_of_mask(mask):
+    kind = masks.KIND_OF_TYPE[mask.type]
+    settings = [
+        [frame.path for frame in mask.sources],
+        static_masks.keywords_to_keep(mask, CONFIG),
+        static_masks.type_cards(kind, CONFIG),
+        {key: CONFIG[key] for key in (f"make_{kind}_mask", "unit", "unit_names")},
+        CONFIG["frame_type"]["combined"],
+        mask.shape,
+    ]
+    return records.digest_of([settings, digest_of_code(f"make_{kind}_mask")])
+
+
+def is_outdated_mask(mask):
+    """Tell whether a mask that was made is not what would be made now."""
+    kind, stem = masks.KIND_OF_TYPE[mask.type], Path(mask.path).stem
+    logs_of_mask = [here(f"results/logs/make_{kind}_mask/{stem}.log")]
+    sources = {f.path: DIGESTS.of(f.path, logs_of_mask) for f in mask.sources}
+    record = str(Path(mask.path).with_suffix(".json"))
+    return must_remake(record, recipe_of_mask(mask), sources)
 
 
 def kept_keywords(wildcards):
@@ -359,25 +472,48 @@ def static_mask_memory(wildcards, attempt):
 
 def mask_files(wildcards):
     """Give the files of a set of masks."""
-    return [file_of(mask) for _, mask in MASK_SETS[wildcards.masks]]
+    applying = MASK_SETS[wildcards.masks]
+    combined = f"results/combined_masks/{wildcards.masks}.fits"
+    recipe = combining_recipe(wildcards.masks)
+    if workflow.is_main_process and must_remake(
+        combined, recipe, sources_of(applying)
+    ):
+        force(combined)
+    return [file for _, mask in applying for file in file_of(mask)]
+
+
+def mask_paths(wildcards, input):
+    """Give paths and stamps of them to their job."""
+    return paths_of([mask for _, mask in MASK_SETS[wildcards.masks]])
+
+
+@cache
+def combining_recipe(masks_of_set):
+    """Digest all that a combined mask is made with, but for its masks."""
+    parameters = combining_settings(masks_of_set)
+    return records.digest_of([parameters, digest_of_code("combine_masks")])
 
 
 def combining_parameters(wildcards):
     """Give kinds, names and growth of the masks of a set to their job, and a caption."""
-    found = MASK_SETS[wildcards.masks]
+    name = wildcards.masks
+    return sealed([*combining_settings(name), combining_recipe(name)])
+
+
+def combining_settings(masks_of_set):
+    """List what a job gets to combine a set of masks."""
+    found = MASK_SETS[masks_of_set]
     rows = [row_of(mask) for _, mask in found]
     said = [
         {str(row[key]) for row in rows} - {""}
         for key in ("filter", "camera", "binning")
     ]
-    return sealed(
-        [
-            [kind for kind, _ in found],
-            [mask.path for _, mask in found],
-            {kind: CONFIG["grow"][kind] for kind in ("flat", "dark")},
-            "  ·  ".join(", ".join(sorted(values)) for values in said if values),
-        ]
-    )
+    return [
+        [kind for kind, _ in found],
+        [mask.path for _, mask in found],
+        {kind: CONFIG["grow"][kind] for kind in ("flat", "dark")},
+        "  ·  ".join(", ".join(sorted(values)) for values in said if values),
+    ]
 
 
 def frame_memory(name):
@@ -412,6 +548,28 @@ def results_of_frame(name):
     return made
 
 
+def undrawn_of_frame(wildcards, input):
+    """List what is not drawn of a frame any more, which its job removes: it would show another result.
+
+    As it takes the input, Snakemake does not record it: no picture less is a reason to mask anew.
+    """
+    name = wildcards.frame
+    picture = [] if CONFIG["pictures"] else [f"results/pictures/frames/{name}.png"]
+    regions = [] if CONFIG["regions"] else [f"results/regions/{name}.reg"]
+    return [str(here(path)) for path in picture + regions]
+
+
+def undrawn_of_mask(wildcards, input):
+    """List what is not drawn of a combined mask any more."""
+    picture = f"results/pictures/masks/{wildcards.masks}.png"
+    return [] if CONFIG["pictures"] else [str(here(picture))]
+
+
+def undrawn_of_night(wildcards, input):
+    """List what is not drawn of the night any more."""
+    return [] if CONFIG["pictures"] else [str(here(path)) for path in NIGHT_PICTURES]
+
+
 def pictures_of_masks():
     """List the pictures of the combined masks that frames need."""
     used = {combined_mask_of(f) for f in LIGHTS.values() if not MATCHER.problem(f)}
@@ -421,12 +579,11 @@ def pictures_of_masks():
 
 def results_of_night():
     """List all that a run makes."""
-    pictures = ["results/pictures/night.png", "results/pictures/summary.html"]
     return [
         "results/frames.csv",
         "results/summary.csv",
         "results/summary.ecsv",
-        *(pictures if CONFIG["pictures"] else []),
+        *(NIGHT_PICTURES if CONFIG["pictures"] else []),
         *pictures_of_masks(),
         *(file for name in LIGHTS for file in results_of_frame(name)),
     ]
@@ -434,7 +591,26 @@ def results_of_night():
 
 def statistics_files(wildcards):
     """List the statistics of all masked frames."""
+    table = here("results/summary.ecsv")
+    if workflow.is_main_process and summary.recipe_of(table) != summary_recipe():
+        force("results/summary.csv")
     return [f"results/statistics/{name}.json" for name in LIGHTS]
+
+
+def nothing(wildcards):
+    """Give no input to the table of all files, but have it made where it is not what it would be now."""
+    table = summary.csv_text(night_table(wildcards), summary.FRAME_COLUMNS)
+    if workflow.is_main_process and not files.holds(here("results/frames.csv"), table):
+        force("results/frames.csv")
+    return []
+
+
+@cache
+def summary_recipe():
+    """Digest what the summary takes from headers."""
+    return records.digest_of(
+        [light_rows(), digest_of_code("summarise")]
+    )
 
 
 def night_table(wildcards):
@@ -461,7 +637,7 @@ def benchmarks():
 
 def summary_parameters(wildcards):
     """Give what the summary takes from headers, and the times of jobs, to its job."""
-    return sealed([light_rows(), benchmarks()])
+    return sealed([light_rows(), benchmarks(), summary_recipe()])
 
 
 def sealed(value):
@@ -469,20 +645,33 @@ def sealed(value):
     return json.dumps(value).replace("<", "\\u003c")
 
 
+@cache
+def masking_recipe(name):
+    """Digest all that a LIGHT frame is masked with, but for its pixels and masks."""
+    applying = MATCHER.applying(LIGHTS[name])
+    combining = combining_recipe(masks.set_id(applying)) if applying else ""
+    settings = masking_settings(name)
+    return records.digest_of([settings, combining, digest_of_code("mask_light")])
+
+
 def masking_parameters(wildcards):
     """Give name, problem, configuration, caption and memory of a LIGHT frame to its job."""
-    frame = light(wildcards)
+    light(wildcards)
+    return sealed([*masking_settings(wildcards.frame), masking_recipe(wildcards.frame)])
+
+
+def masking_settings(name):
+    """List what a job gets to mask a LIGHT frame."""
+    frame = LIGHTS[name]
     row = row_of(frame)
     seconds = night.number(row["exposure"])
     exposure = [f"{seconds:.4g} s"] if seconds > 0 else []
     said = [row["filter"], *exposure, row["object"], row["date"], row["camera"]]
     keys = ("cosmic_rays", "masked", "grow", "unit", "unit_names")
-    return sealed(
-        [
-            frame.path,
-            problem_of(wildcards),
-            {key: CONFIG[key] for key in keys},
-            "  ·  ".join(str(part) for part in said if part != ""),
-            frame_memory(wildcards.frame),
-        ]
-    )
+    return [
+        frame.path,
+        problem_of_light(frame),
+        {key: CONFIG[key] for key in keys},
+        "  ·  ".join(str(part) for part in said if part != ""),
+        frame_memory(name),
+    ]

@@ -96,7 +96,11 @@ def drawn_of_night():
 
 def begin_run():
     """Tell how far the run is, from its first job on."""
-    begun = [job.rule.name for job in workflow.dag.needrun_jobs()]
+    jobs = list(workflow.dag.needrun_jobs())
+    begun = [job.rule.name for job in jobs]
+    PROGRESS.frames = {
+        job.wildcards.frame for job in jobs if job.rule.name.endswith(progress.RULE)
+    }
     planned = night_plan().get("batches", {}) if in_batches() else {}
     quiet = {str(about).lower() for about in workflow.output_settings.quiet or ()}
     if not quiet & {"all", "progress"}:
@@ -135,8 +139,17 @@ def draw_partial_night():
 
 def tell_of_failures():
     """Summarise a night of which frames failed, which keep rule summarise from running, and tell of all."""
+    if not PROGRESS.whole_night:  # single results were asked for: the others are not to be judged
+        PROGRESS.detach(logger)
+        found = [
+            problem
+            for name, problem in zip(LIGHTS, summary.problems(light_rows(), outcomes()))
+            if name in PROGRESS.frames and problem
+        ]
+        list_problems(found, len(PROGRESS.frames))
+        return
     try:
-        problems = summary.write_partial(
+        found = summary.write_partial(
             light_rows(),
             outcomes(),
             here("results/summary.csv"),
@@ -149,6 +162,18 @@ def tell_of_failures():
         logger.error(f"no summary of this run: {error}")
         return
     end_of_run()
-    logger.error(f"{len(problems)} of {len(LIGHTS)} LIGHT frames have no result:")
-    for problem in dict.fromkeys(problems):  # a broken mask is told once
+    list_problems(found, len(LIGHTS))
+
+
+def list_problems(problems, asked):
+    """Say which frames failed and why, and how many were not begun, of so many."""
+    failed = [text for text in problems if not text.endswith(summary.NOT_YET)]
+    waiting = len(problems) - len(failed)
+    if failed:
+        logger.error(f"{len(failed)} of {asked} LIGHT frames have no result:")
+    for problem in dict.fromkeys(failed):  # a broken mask is told once
         logger.error(problem)
+    if waiting:
+        logger.error(
+            f"{waiting} of {asked} LIGHT frames are {summary.NOT_YET}; the same command goes on with them"
+        )

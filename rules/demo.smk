@@ -17,7 +17,7 @@ rule make_demo_night:
         mem_mb=500,
         runtime=5,
     params:
-        library=LIBRARY,
+        code=digest_of_code("make_demo_night"),
     message:
         "Simulating the demo night"
     script:

@@ -23,7 +23,8 @@ rule mask_light:
         runtime=masking_minutes,
     params:
         sealed=masking_parameters,
-        library=LIBRARY,
+        frame=light_file,
+        undrawn=undrawn_of_frame,
     message:
         "Masking {wildcards.frame}"
     script:

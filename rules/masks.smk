@@ -25,7 +25,8 @@ rule make_flat_mask:
         cards=static_masks.type_cards("flat", CONFIG),
         keywords=kept_keywords,
         config=CONFIG["make_flat_mask"],
-        library=LIBRARY,
+        recipe=mask_recipe,
+        flats=source_paths,
     message:
         "Making {wildcards.static_mask}"
     script:
@@ -57,7 +58,8 @@ rule make_dark_mask:
             "combined": CONFIG["frame_type"]["combined"],
             **{key: CONFIG[key] for key in ("make_dark_mask", "unit", "unit_names")},
         },
-        library=LIBRARY,
+        recipe=mask_recipe,
+        darks=source_paths,
     message:
         "Making {wildcards.static_mask}"
     script:
@@ -82,7 +84,8 @@ rule combine_masks:
         runtime=5,  # 3 s for 16 million pixels, picture and all
     params:
         sealed=combining_parameters,
-        library=LIBRARY,
+        masks=mask_paths,
+        undrawn=undrawn_of_mask,
     message:
         "Combining masks {wildcards.masks}"
     script:

@@ -16,6 +16,12 @@ IS_IMPORTED = (
 )
 
 
+if not IS_IMPORTED:
+    # Ctrl-C reaches every process of a terminal. Frames under way are finished: they take seconds, and a
+    # job that is interrupted while it loads Snakemake shows a page of its internals.
+    shell.prefix("trap '' INT; ")
+
+
 def in_batches():
     """Tell whether frames travel in batches; known once a run starts, not before."""
     part = workflow.dag_settings
@@ -83,7 +89,7 @@ def night_plan():
         "name": time.strftime("%Y%m%dT%H%M%S", time.gmtime()),
         "batches": {str(number): batch for number, batch in enumerate(found, 1)},
         "force": any(forced.values()),
-        "settings": nested_settings(),
+        "settings": nested_settings() | {"planned": True},
     }
 
 
@@ -123,7 +129,8 @@ def files_of_batch(wildcards):
         if not (frame.problem or MATCHER.problem(frame))
     ]
     masks_needed = {combined_mask_of(frame) for frame in usable} - {""}
-    return [file_of(frame) for frame in usable] + sorted(masks_needed)
+    inputs = [file for frame in usable for file in file_of(frame)]
+    return inputs + sorted(masks_needed)
 
 
 def targets_of_batch(wildcards):
@@ -171,11 +178,10 @@ def batch_minutes(wildcards, threads, attempt):
 
 
 def outcomes():
-    """Give what became of every LIGHT frame; in batches, an old result counts as none."""
-    stale = set(frames_among(needed())) if in_batches() else set()
+    """Give what became of every LIGHT frame; an old result counts as none."""
     for name, frame in LIGHTS.items():
         statistics, log, logs_of_masks = outcome_of(frame)
-        if name in stale:
+        if not problem_of_light(frame) and is_outdated(name):
             statistics = statistics.with_name(".out of date")
         yield statistics, log, logs_of_masks
 

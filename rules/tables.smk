@@ -4,6 +4,8 @@
 
 
 rule list_frames:
+    input:
+        nothing,
     output:
         "results/frames.csv",
     log:
@@ -17,7 +19,7 @@ rule list_frames:
         runtime=5,
     params:
         rows=night_table,
-        library=LIBRARY,
+        code=digest_of_code("list_frames"),
     message:
         "Listing the frames of the night"
     script:
@@ -42,7 +44,7 @@ rule summarise:
         runtime=5,
     params:
         sealed=summary_parameters,
-        library=LIBRARY,
+        undrawn=undrawn_of_night,
     message:
         "Summarising the night"
     script:

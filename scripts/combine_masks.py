@@ -3,16 +3,18 @@
 import json
 from pathlib import Path
 
+from lightmask.files import remove
 from lightmask.images import unchanged
 from lightmask.logs import logged_to
 from lightmask.masks import combine_files
 
 
-def main(files, params, output):
+def main(masks, params, output, undrawn):
     """Combine masks, and draw the combination if that is asked for."""
-    kinds, names, radii, caption = json.loads(params)
-    with unchanged(files, names):
-        combine_files(list(zip(kinds, files, names, strict=True)), radii, output.mask)
+    kinds, names, radii, caption, recipe = json.loads(params)
+    remove(undrawn)
+    with unchanged(masks["files"], names, masks["stamps"]):
+        combine_files(list(zip(kinds, masks["files"], names, strict=True)), radii, output.mask, recipe)
     if output.get("picture"):
         from lightmask.pictures import draw_combined_mask
 
@@ -21,4 +23,4 @@ def main(files, params, output):
 
 if "snakemake" in globals():
     with logged_to(snakemake.log[0]):
-        main(snakemake.input.masks, snakemake.params.sealed, snakemake.output)
+        main(snakemake.params.masks, snakemake.params.sealed, snakemake.output, snakemake.params.undrawn)

@@ -5,16 +5,16 @@ from lightmask.images import unchanged
 from lightmask.logs import logged_to
 
 
-def main(files, names, cards, keywords, config, output, memory):
-    """Make the mask of darks given as files and their paths in the frames folder."""
-    with unchanged(files, names):
-        make_dark_mask(list(zip(files, names, strict=True)), cards, keywords, config, output, memory)
+def main(sources, names, cards, keywords, config, output, memory):
+    """Make the mask of darks given as files and stamps, and their paths in the frames folder."""
+    with unchanged(sources["files"], names, sources["stamps"]):
+        make_dark_mask(list(zip(sources["files"], names, strict=True)), cards, keywords, config, output, memory)
 
 
 if "snakemake" in globals():
     with logged_to(snakemake.log[0]):
         main(
-            files=snakemake.input.darks,
+            sources=snakemake.params.darks,
             names=snakemake.params.names,
             cards=snakemake.params.cards,
             keywords=snakemake.params.keywords,

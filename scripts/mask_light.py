@@ -3,12 +3,17 @@
 import json
 
 from lightmask import FrameError
+from lightmask.files import remove
 from lightmask.logs import logged_to
 
 
-def main(frame, masks, output, params, threads, mem_mb):
-    """Mask a frame, unless the search of the folder found a problem with it; it may use `mem_mb` of memory."""
-    name, problem, config, caption, mem_needed = json.loads(params)
+def main(frame, masks, output, params, undrawn, threads, mem_mb):
+    """Mask a frame, unless the search of the folder found a problem with it; it may use `mem_mb` of memory.
+
+    `undrawn` are pictures and the like that are not wanted any more: they would be those of another result.
+    """
+    name, problem, config, caption, mem_needed, recipe = json.loads(params)
+    remove(undrawn)
     if problem:
         raise FrameError(f"{name}: {problem}")
     import os
@@ -19,9 +24,9 @@ def main(frame, masks, output, params, threads, mem_mb):
     from lightmask.masking import mask_frame
     from lightmask.memory import memory_limit
 
-    with unchanged([frame], [name]), memory_limit(mem_mb, mem_needed, name):
+    with unchanged(frame["files"], [name], frame["stamps"]), memory_limit(mem_mb, mem_needed, name):
         mask_frame(
-            frame,
+            frame["files"][0],
             name,
             masks[0] if masks else None,
             output.frame,
@@ -30,16 +35,18 @@ def main(frame, masks, output, params, threads, mem_mb):
             output.get("picture"),
             output.get("regions"),
             caption,
+            recipe,
         )
 
 
 if "snakemake" in globals():
     with logged_to(snakemake.log[0]):
         main(
-            frame=snakemake.input.frame,
+            frame=snakemake.params.frame,
             masks=snakemake.input.masks,
             output=snakemake.output,
             params=snakemake.params.sealed,
+            undrawn=snakemake.params.undrawn,
             threads=snakemake.threads,
             mem_mb=snakemake.resources.mem_mb,
         )

@@ -1,15 +1,19 @@
 """Snakemake inside a job of Snakemake, and Snakemake asked what it would do."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+PLANNED = "LIGHTMASK_PLANNED"
+"""Environment variable: the folder is not searched anew, as the outer run has done so."""
+
 Settings = dict[str, Any]
 """What every run has in common: ``python``, ``snakefile``, ``config``, ``rerun_triggers``,
-``deployment`` and ``conda_prefix`` as the outer run has them."""
+``deployment`` and ``conda_prefix`` as the outer run has them, and whether its search of the folder is ``planned``."""
 
 
 def outdated(settings: Settings, targets: Iterable[str] = (), **dag: Any) -> list[str]:
@@ -59,7 +63,8 @@ def _start(settings: Settings, dag: dict[str, Any], resources: dict[str, int] | 
     """Run this file, which reads what it is to do: a command line is too short for a night."""
     task = json.dumps({"settings": settings, "dag": dag, "resources": resources})
     command = [settings["python"], __file__]
-    return subprocess.run(command, input=task, text=True, check=False, **pipes)  # noqa: S603 - no shell
+    planned = {PLANNED: "1"} if settings.get("planned") else {}
+    return subprocess.run(command, input=task, text=True, check=False, env=os.environ | planned, **pipes)  # noqa: S603 - no shell
 
 
 def main(settings: Settings, dag: dict[str, Any], resources: dict[str, int] | None) -> None:

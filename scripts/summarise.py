@@ -2,14 +2,16 @@
 
 import json
 
+from lightmask.files import remove
 from lightmask.logs import logged_to
 from lightmask.summary import summary_rows, write_summary
 
 
-def main(params, statistics, output):
+def main(params, statistics, output, undrawn):
     """Write the summary of masked frames, and what shows it if that is asked for."""
-    lights, benchmarks = json.loads(params)
-    write_summary(summary_rows(lights, statistics), output.csv, output.ecsv)
+    lights, benchmarks, recipe = json.loads(params)
+    remove(undrawn)
+    write_summary(summary_rows(lights, statistics), output.csv, output.ecsv, recipe)
     if output.get("picture"):
         from lightmask.night import draw_files
 
@@ -18,4 +20,4 @@ def main(params, statistics, output):
 
 if "snakemake" in globals():
     with logged_to(snakemake.log[0]):
-        main(snakemake.params.sealed, snakemake.input.statistics, snakemake.output)
+        main(snakemake.params.sealed, snakemake.input.statistics, snakemake.output, snakemake.params.undrawn)

@@ -1,7 +1,8 @@
 """Write files that are whole, or not there."""
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,6 +10,16 @@ from lightmask import FrameError
 
 PART = ".part"
 """How the name of a file ends that is not complete."""
+
+Stamp = list[int]
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """Return what changes when a file does: size, time of change in ns, inode, and time of change of the inode.
+
+    The last one is set by the kernel alone: it also tells of a file whose time of change was put back.
+    """
+    return [status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns]
 
 
 @contextmanager
@@ -33,6 +44,40 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
         raise FrameError(f"{os.fspath(path)}: cannot be written ({error.strerror or error})") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def holds(path: Path, text: str) -> bool:
+    """Tell whether a file, in UTF-8, holds just this text."""
+    try:
+        return path.read_bytes() == text.encode(errors="backslashreplace")
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def bring_back(folder: Path, most: float) -> int:
+    """Give the present time to files whose time of change is ahead of it by more than so many seconds.
+
+    What is made from them would have an older one, and the engine would take it for out of date.
+
+    Returns
+    -------
+    int
+        How many files there were.
+    """
+    now, found = time.time(), 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(place, name)
+            if os.lstat(path).st_mtime > now + most:
+                os.utime(path, (now, now), follow_symlinks=False)
+                found += 1
+    return found
+
+
+def remove(paths: Iterable[str | os.PathLike]) -> None:
+    """Remove files, as far as they are there."""
+    for path in paths:
+        Path(path).unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:

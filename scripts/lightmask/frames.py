@@ -1,5 +1,6 @@
 """Find the FITS files of a night, and read from each header, once, what a plan needs."""
 
+import errno
 import json
 import os
 import stat
@@ -8,18 +9,22 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache as cache_of_function
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lightmask import FrameError, names, quantities
-from lightmask.files import whole_file
+from lightmask.code import digest_of_code
+from lightmask.files import stamp_of, whole_file
 from lightmask.fitsfile import Hdu, Header, Value, read_headers, shape_text
 from lightmask.images import COMPRESSION, FITS_BEGINNING, NOT_REGULAR, check_beginning, find_image, readable
 
 LIGHT, FLAT, DARK, FLAT_MASK, DARK_MASK = "light", "flat", "dark", "flat mask", "dark mask"
 MOST_AHEAD = 1.0
 """Seconds that clocks of machines may differ: no frame is masked sooner."""
+FOREIGN_RESULTS = "results of a run"
+"""Type of a folder that another run of the workflow writes to, which is not searched."""
 OWN_KEYWORD = "LIGHTMASK VERSION"
 """Keyword of every file that the workflow writes; of them only flat and dark masks are taken in again."""
 TILE_HEIGHT = "ZTILE2"
@@ -65,7 +70,7 @@ class Frame:
         return self.type == LIGHT or bool(self.problem and not self.type)
 
 
-def find_files(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[tuple[str, os.stat_result | None]]:
+def find_files(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[tuple[str, os.stat_result | OSError | None]]:
     """Find all FITS files below a folder, by extension.
 
     Links are followed, each folder is searched once; hidden files and folders
@@ -83,45 +88,65 @@ def find_files(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[tuple[s
     ------
     path : str
         Relative to `folder`.
-    status : os.stat_result or None
-        None where a link leads nowhere.
+    status : os.stat_result or OSError or None
+        The error where a file, or a whole folder, cannot be looked at. None where
+        `path` is a folder that holds the results of a run: it is not searched.
 
     Raises
     ------
     OSError
-        If a folder cannot be listed.
+        If `folder` itself cannot be listed.
     """
     seen = {_identity(path) for path in leave_out if path.exists()}
     waiting = deque([folder])
     empty: dict[str, os.stat_result] = {}
     while waiting:
         current = waiting.popleft()
-        if _identity(current) in seen:
-            empty.pop(os.path.relpath(current, folder), None)  # searched under another name
+        path = os.path.relpath(current, folder)
+        try:
+            identity = _identity(current)
+            if identity in seen:
+                empty.pop(path, None)  # searched under another name
+                continue
+            seen.add(identity)
+            with os.scandir(current) as found:
+                listed = list(found)
+        except OSError as error:
+            if current == folder:
+                raise
+            empty.pop(path, None)
+            yield path, error
             continue
-        seen.add(_identity(current))
-        with os.scandir(current) as found:
-            # In an order that does not depend on the file system, links last: a
-            # folder that can be reached twice is taken by its own name.
-            entries = sorted(
-                (entry for entry in found if not entry.name.startswith(".")),
-                key=lambda entry: (entry.is_symlink(), entry.name),
-            )
+        if current != folder and _is_results({entry.name for entry in listed}):
+            yield path, None
+            continue
+        # In an order that does not depend on the file system, links last: a
+        # folder that can be reached twice is taken by its own name.
+        entries = sorted(
+            (entry for entry in listed if not entry.name.startswith(".")),
+            key=lambda entry: (entry.is_symlink(), entry.name),
+        )
         for entry in entries:
             if _is_folder(entry):
                 waiting.append(Path(entry.path))
                 if names.FITS_SUFFIX.search(entry.name):
                     empty[os.path.relpath(entry.path, folder)] = entry.stat()
             elif names.FITS_SUFFIX.search(entry.name):
+                status: os.stat_result | OSError
                 try:
                     status = entry.stat()
-                except OSError:
-                    status = None
+                except OSError as error:
+                    status = error
                 path = os.path.relpath(entry.path, folder)
                 for parent in Path(path).parents if empty else ():
                     empty.pop(str(parent), None)
                 yield path, status
     yield from empty.items()
+
+
+def _is_results(entries: set[str]) -> bool:
+    """Tell whether a folder holds the results of a run, by the names of what is in it."""
+    return "headers.json" in entries and bool(entries & {".lock", "logs", "masked"})
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
@@ -162,21 +187,36 @@ def describe(headers: list[Header], keywords: Iterable[str]) -> dict[str, Any]:
     return {"shape": shape, "cards": cards, "problem": problem}
 
 
-def _read(path: Path, keywords: Iterable[str], status: os.stat_result | None) -> dict[str, Any]:
-    problem = ""
+def _read(path: Path, keywords: Iterable[str], status: os.stat_result | OSError | None) -> dict[str, Any]:
+    """Describe one file; ``stamp`` is None where another start may find something else in the same bytes."""
+    stamp, problem, described = None, "", None
     if status is None:
-        problem = "a link that leads nowhere; mend the link, or take it out of the folder"
+        return {"stamp": None, "shape": [], "cards": {}, "problem": "", "type": FOREIGN_RESULTS}
+    if isinstance(status, OSError):
+        problem = _cannot_be_looked_at(path, status)
     elif stat.S_ISDIR(status.st_mode):
         problem = "a folder, without FITS files in it; rename it, or take it out of the folder"
     elif not stat.S_ISREG(status.st_mode):
         problem = NOT_REGULAR
     else:
+        stamp = stamp_of(status)
         try:
             with readable(""):
-                return describe(_headers(path), keywords)
+                described = describe(_headers(path), keywords)
         except FrameError as error:
             problem = str(error).removeprefix(": ")
-    return {"shape": [], "cards": {}, "problem": problem}
+            if getattr(error.__cause__, "errno", None) is not None:  # the machine said so, not the bytes
+                stamp = None
+        except MemoryError:
+            problem, stamp = "memory does not suffice to read its header; run fewer programs at a time", None
+    return {"stamp": stamp, **(described or {"shape": [], "cards": {}, "problem": problem})}
+
+
+def _cannot_be_looked_at(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOENT, errno.ELOOP):
+        return "a link that leads nowhere; fix the link, or take it out of the folder"
+    what = "searched" if path.is_dir() else "read"
+    return f"cannot be {what} ({error.strerror}); give yourself the right to read it, or take it out of the folder"
 
 
 def _headers(path: Path) -> list[Header]:
@@ -209,8 +249,9 @@ def scan(
     folder : Path
         The frames folder.
     cache : Path
-        JSON file with what an earlier scan found, as `remember` wrote it.
-        A file counts as unchanged while its size and mtime stay the same.
+        JSON file with what an earlier scan found, as `remember` wrote it. A file counts as
+        unchanged while its stamp (`lightmask.files.stamp_of`) is the same. What is wrong with
+        a file is read again with another version of this code.
     keywords : list of str
         What to take from each header.
     leave_out : iterable of Path
@@ -222,21 +263,22 @@ def scan(
     Returns
     -------
     dict
-        By path relative to `folder`, sorted: what `describe` gives.
+        By path relative to `folder`, sorted: what `describe` gives, and ``stamp``. That is None
+        where nothing is to be remembered; behind its four numbers may stand the SHA-256 of the file.
     """
-    try:
-        old = json.loads(cache.read_text(encoding="utf-8"))
-        known = old["files"] if old["key"] == _key(folder, keywords) else {}
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        known = {}  # no cache, or not one of ours: read anew
+    key, known = _remembered(cache)
+    if {name: key.get(name) for name in ("folder", "keywords")} != _key(folder, keywords):
+        known = {}
+    same_code = key.get("code") == _code()
     files = {path: {"stamp": None, **described} for path, described in (planned or {}).items()}
     for path, status in find_files(folder, leave_out) if folder.is_dir() else ():
-        stamp = [status.st_size, status.st_mtime_ns] if status else None
         entry = known.get(path)
-        if entry is None or stamp is None or entry["stamp"] != stamp:
-            entry = {"stamp": stamp, **_read(folder / path, keywords, status)}
-        if status and status.st_mtime > time.time() + MOST_AHEAD and not stat.S_ISDIR(status.st_mode):
-            entry = _refused_as_ahead(entry, status.st_mtime)
+        stamp = stamp_of(status) if isinstance(status, os.stat_result) else None
+        unchanged = entry and stamp and (entry["stamp"] or [])[: len(stamp)] == stamp
+        if not unchanged or (entry["problem"] and not same_code):
+            entry = _read(folder / path, keywords, status)
+        if isinstance(status, os.stat_result) and status.st_mtime > time.time() + MOST_AHEAD:
+            entry = entry if stat.S_ISDIR(status.st_mode) else _refused_as_ahead(entry, status.st_mtime)
         files[path] = entry
     return dict(sorted(files.items()))
 
@@ -248,9 +290,25 @@ def _refused_as_ahead(entry: dict[str, Any], changed: float) -> dict[str, Any]:
     return {**entry, "stamp": None, "problem": entry["problem"] or problem}
 
 
+def recall(folder: Path, cache: Path, keywords: list[str]) -> dict[str, Any] | None:
+    """Return what `remember` wrote: what the run that a job belongs to was planned with; None if there is nothing."""
+    key, known = _remembered(cache)
+    expected = _key(folder, keywords) | {"code": _code()}
+    return known if key == expected else None
+
+
+def _remembered(cache: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read what is remembered, and under which key; both are empty if there is no cache, or not one of ours."""
+    try:
+        old = json.loads(cache.read_text(encoding="utf-8"))
+        return dict(old["key"]), dict(old["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}, {}
+
+
 def remember(files: dict[str, Any], folder: Path, cache: Path, keywords: list[str]) -> None:
     """Write what `scan` found, if it is not what its cache holds already, for later scans."""
-    text = json.dumps({"key": _key(folder, keywords), "files": files}, indent=0)
+    text = json.dumps({"key": _key(folder, keywords) | {"code": _code()}, "files": files}, indent=0)
     if not cache.exists() or cache.read_text(encoding="utf-8", errors="replace") != text:
         with whole_file(cache) as part:
             part.write_text(text, encoding="utf-8")
@@ -260,13 +318,20 @@ def _key(folder: Path, keywords: list[str]) -> dict[str, Any]:
     return {"folder": str(folder.absolute()), "keywords": keywords}
 
 
+@cache_of_function
+def _code() -> str:
+    return digest_of_code(__file__)
+
+
 def keywords_needed(config: dict[str, Any]) -> list[str]:
     """List all header keywords that a configuration names for types, tables and matching."""
     types = config["frame_type"]
     lists = [types["keywords"], types["combined"], *config["table_keywords"].values(), *config["match"].values()]
     exposure = config["make_dark_mask"]["exposure"]
     lists.append([exposure] if isinstance(exposure, str) else exposure if isinstance(exposure, list) else [])
-    return sorted({keyword for keywords in lists for keyword in keywords} | {OWN_KEYWORD, TILE_HEIGHT})
+    gain = config["make_dark_mask"]["gain"]
+    lists.append([gain] if isinstance(gain, str) else [])
+    return sorted({keyword for keywords in lists for keyword in keywords} | {OWN_KEYWORD, TILE_HEIGHT, "BUNIT"})
 
 
 def frames(files: dict[str, Any], config: dict[str, Any]) -> list[Frame]:
@@ -293,11 +358,9 @@ def frames(files: dict[str, Any], config: dict[str, Any]) -> list[Frame]:
         type_ = meanings.get(said.casefold(), said)
         if OWN_KEYWORD in cards and type_ not in (FLAT_MASK, DARK_MASK):
             type_ = "made by lightmask"
+        type_ = entry.get("type", type_)
         if type_ == DARK and not problem:
-            try:
-                exposure_of(cards, config)
-            except FrameError as error:
-                problem = str(error)
+            problem = problem_of_dark(cards, config)
         found.append(Frame(path, type_, tuple(entry["shape"]), cards, problem))
     return _without_collisions(found)
 
@@ -318,6 +381,30 @@ def _without_collisions(found: list[Frame]) -> list[Frame]:
         replace(f, problem=collisions[f.path], stands_back=f is not by_name[f.name][0]) if f.path in collisions else f
         for f in found
     ]
+
+
+def problem_of_dark(cards: quantities.Cards, config: dict[str, Any]) -> str:
+    """Say why no dark mask can be made of a dark, as far as its header tells; empty if one can."""
+    try:
+        exposure_of(cards, config)
+        gain_of(cards, config)
+    except FrameError as error:
+        return str(error)
+    return ""
+
+
+def gain_of(cards: quantities.Cards, config: dict[str, Any]) -> float:
+    """Return the gain of a dark, in e-/adu.
+
+    Raises
+    ------
+    FrameError
+        If it is missing or not above zero, or if the unit of the dark contradicts it.
+    """
+    key = "make_dark_mask: gain"
+    gain = quantities.value(config["make_dark_mask"]["gain"], cards, quantities.GAIN, key)
+    quantities.check_unit(cards, gain, config, key)
+    return gain
 
 
 def exposure_of(cards: quantities.Cards, config: dict[str, Any]) -> float:

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask import FrameError, tiles
+from lightmask import FrameError, records, tiles
+from lightmask.files import Stamp, stamp_of
 from lightmask.fitsfile import CHUNK, Hdu, Header, shape_text, split
 
 COMPRESSION = {b"\x1f\x8b": gzip, b"BZ": bz2}
@@ -27,6 +28,7 @@ COMPRESSION = {b"\x1f\x8b": gzip, b"BZ": bz2}
 FITS_BEGINNING = b"SIMPLE  ="
 NOT_REGULAR = "not a regular file; take it out of the folder"
 CHANGED = "changed while it was read; start again when it is complete"
+REPLACED = "changed since the folder was searched; start again"
 
 BAND = 2**20
 """Pixels of a band: a few arrays of them fit the cache."""
@@ -110,11 +112,24 @@ def readable(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def unchanged(paths: Iterable[str | os.PathLike], names: Iterable[str]) -> Iterator[None]:
-    """Refuse files whose size or time of change is another one when the context ends.
+def unchanged(
+    paths: Iterable[str | os.PathLike], names: Iterable[str], planned: Iterable[Stamp | None]
+) -> Iterator[None]:
+    """Refuse files that are not those of the plan, or that change before the context ends.
 
     What is made of a file takes its time, and is newer than a change in the meantime: nobody
-    would see later that it is out of date.
+    would see later that it is out of date. A file that was replaced since the plan was made may
+    need other masks.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        The files.
+    names : iterable of str
+        What messages call them.
+    planned : iterable of (list of int or None)
+        What `lightmask.files.stamp_of` returned for each when the folder was searched; None for a
+        file that was not there then.
 
     Raises
     ------
@@ -123,18 +138,21 @@ def unchanged(paths: Iterable[str | os.PathLike], names: Iterable[str]) -> Itera
     """
     pairs = list(zip(paths, names, strict=True))
     before = [_stamp(*pair) for pair in pairs]
+    for (_, name), stamp, expected in zip(pairs, before, planned, strict=True):
+        if expected is not None and stamp != expected[: len(stamp)]:
+            raise FrameError(f"{name}: {REPLACED}")
     yield
     for (path, name), stamp in zip(pairs, before, strict=True):
         if _stamp(path, name) != stamp:
             raise FrameError(f"{name}: {CHANGED}")
 
 
-def _stamp(path: str | os.PathLike, name: str) -> tuple[int, int]:
+def _stamp(path: str | os.PathLike, name: str) -> Stamp:
     with readable(name):
         status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
         raise FrameError(f"{name}: {NOT_REGULAR}")
-    return status.st_size, status.st_mtime_ns
+    return stamp_of(status)
 
 
 def check_beginning(beginning: bytes, name: str) -> None:
@@ -198,8 +216,10 @@ def opened(path: str | os.PathLike, name: str) -> Iterator[tuple[list[Hdu], str]
     """
     with ExitStack() as files:
         with readable(name):
-            file: Any = files.enter_context(io.BufferedReader(_Watched(path, name)))
+            watched = _Watched(path, name)
+            file: Any = files.enter_context(io.BufferedReader(watched))
             digest = hashlib.file_digest(file, "sha256").hexdigest()
+            print(records.note(name, digest, watched.before))
             file.seek(0)
             if module := COMPRESSION.get(file.peek(2)[:2]):
                 plain = files.enter_context(tempfile.TemporaryFile())

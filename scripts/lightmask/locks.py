@@ -15,6 +15,9 @@ T = TypeVar("T")
 UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 """What a file system answers that has no locks."""
 
+RUN = "LIGHTMASK_RUN"
+"""Environment variable: which run a job belongs to, as ``token path``, the path being that of the run's lock."""
+
 UNKNOWN = {"process": "?", "host": "?", "boot": "?", "since": "?"}
 
 
@@ -45,6 +48,8 @@ def lock(file: IO, shared: bool = False, wait: bool = False) -> bool:
 def hold(path: Path) -> dict[str, Any] | None:
     """Hold a lock until this process ends, and say in its file who does.
 
+    Programs that this one starts find in `RUN` what `is_over` needs.
+
     Parameters
     ----------
     path : Path
@@ -72,12 +77,29 @@ def hold(path: Path) -> dict[str, Any] | None:
         raise
     killed = _read(path)
     file.truncate(0)
-    since = time.strftime("%Y-%m-%d %H:%M:%S %z")
-    json.dump({"process": os.getpid(), "host": os.uname().nodename, "boot": _boot(), "since": since}, file)
+    holder = {
+        "process": os.getpid(),
+        "host": os.uname().nodename,
+        "boot": _boot(),
+        "since": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "token": os.urandom(8).hex(),
+    }
+    json.dump(holder, file)
     file.flush()
     os.fsync(file.fileno())  # a power cut kills too
     atexit.register(file.truncate, 0)
+    os.environ[RUN] = f"{holder['token']} {path.absolute()}"
     return killed
+
+
+def is_over() -> bool:
+    """Tell whether the run that this program belongs to is at work no more.
+
+    A job may begin when its run has been killed and the next one is at work already. That one waits
+    for jobs that it finds at work, so a job asks this after it has said that it is.
+    """
+    token, _, path = os.environ.get(RUN, "").partition(" ")
+    return bool(token) and (_read(Path(path)) or {}).get("token") != token
 
 
 def chained(first: Callable[..., None], then: Callable[..., T]) -> Callable[..., T]:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TextIO
 
 from lightmask import FrameError
-from lightmask.locks import lock
+from lightmask.locks import is_over, lock
 from lightmask.names import printable
 
 FAILED = "FAILED: "
@@ -108,6 +108,9 @@ def _at_work() -> Iterator[None]:
         with suppress(OSError):  # a file system without locks: then later runs cannot know
             if path := os.environ.get(AT_WORK):
                 lock(stack.enter_context(open(path, "a")), shared=True)
+            if is_over():
+                _tell(b"a job of a run that was killed began too late, and ends\n")
+                raise SystemExit(1)
         yield
 
 

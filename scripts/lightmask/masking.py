@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask import FrameError, __version__, cosmicrays, flags
+from lightmask import FrameError, __version__, cosmicrays, flags, records
 from lightmask.events import Events, write_regions
 from lightmask.files import whole_file
 from lightmask.fitsfile import Hdu, Value, image_hdu, image_header, shape_text, write
@@ -138,6 +138,7 @@ def mask_frame(
     picture: str | os.PathLike | None = None,
     regions: str | os.PathLike | None = None,
     caption: str = "",
+    recipe: str = "",
 ) -> None:
     """Write a LIGHT frame with MASK and FLAGS, and its statistics.
 
@@ -165,6 +166,8 @@ def mask_frame(
         DS9 region file of the cosmic-ray events to write.
     caption : str, optional
         What the picture says of the frame besides its name.
+    recipe : str, optional
+        `lightmask.records.digest_of` what the frame is masked with. Header and statistics say it.
 
     Raises
     ------
@@ -202,12 +205,14 @@ def mask_frame(
             header = hdus[0].header
             for keyword, value, comment in _provenance(parameters, counted, config):
                 add_card(header, keyword, value, comment)
+            add_card(header, records.KEY, recipe)
             add_source(header, "frame", name, digest)
             for keyword, value in sources:
                 add_card(header, keyword, value)
             write(hdus, output)
+            record = {"path": name, **counted, **records.from_header(header)}
             with whole_file(statistics_file) as part:
-                part.write_text(json.dumps({"path": name, **counted}, indent=1) + "\n", encoding="utf-8")
+                part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         if regions is not None:
             write_regions(events.strongest(), regions)
         if picture is not None:

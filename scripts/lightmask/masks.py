@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lightmask import FrameError
+from lightmask import FrameError, records
 from lightmask.fitsfile import image_hdu, shape_text, write
 from lightmask.flags import Flag, count_text, grown
 from lightmask.frames import Frame
@@ -16,6 +16,7 @@ from lightmask.provenance import add_card, add_source
 from lightmask.static_masks import MADE_FROM, TYPES, agreed, can_be_made
 
 FLAG_OF_KIND = {"flat": Flag.FLAT, "dark": Flag.DARK}
+KIND_OF_TYPE = {type_: kind for kind, type_ in TYPES.items()}
 
 
 def mismatch(mask: Frame, light: Frame, keywords: list[str]) -> str:
@@ -135,7 +136,9 @@ def counts(combined: np.ndarray) -> dict[str, int]:
     return found | {"union": int(np.count_nonzero(combined))}
 
 
-def combine_files(masks: list[tuple[str, str, str]], radii: Mapping[str, float], output: str | Path) -> None:
+def combine_files(
+    masks: list[tuple[str, str, str]], radii: Mapping[str, float], output: str | Path, recipe: str = ""
+) -> None:
     """Combine mask files, write the result, and print how many pixels each kind masks.
 
     Parameters
@@ -147,6 +150,8 @@ def combine_files(masks: list[tuple[str, str, str]], radii: Mapping[str, float],
     output : str or Path
         FITS file: 8-bit flags, nonzero is bad, with counts and digests of the
         masks in the header.
+    recipe : str, optional
+        `lightmask.records.digest_of` what the masks are combined with, for the header.
 
     Raises
     ------
@@ -163,6 +168,7 @@ def combine_files(masks: list[tuple[str, str, str]], radii: Mapping[str, float],
     hdu = image_hdu(combined)
     hdu.header.set("IMAGETYP", "combined mask", "1: flat mask, 2: dark mask, 3: both")
     add_card(hdu.header, "VERSION")
+    add_card(hdu.header, records.KEY, recipe)
     for kind, count in counts(combined).items():
         text = count_text(count, combined.size)
         print(f"{kind}: {text}")

@@ -19,6 +19,9 @@ LONGEST = 200
 _LONGEST_PATH = 2000
 """Likewise of a path; encoding makes one three times as long, and file systems take 4095."""
 
+_DERIVED = re.compile(r"(\.(?:fits|fit|fts))\.(json|log|png|reg|tsv)\Z", re.IGNORECASE)
+"""How the name of a folder ends that a file derived from a frame could have."""
+
 _KEPT = frozenset(" ._-()/")
 
 
@@ -51,6 +54,9 @@ def decode(name: str) -> str:
 def output_name(path: str) -> str:
     """Give the name under which the results of a frame stand.
 
+    Beside a frame ``a.fits`` its results may be ``a.fits.json`` or ``a.fits.png``. In the name of a
+    folder that looks like one of these the last dot is encoded, so that no folder is in their way.
+
     Parameters
     ----------
     path : str
@@ -65,7 +71,9 @@ def output_name(path: str) -> str:
     suffix = FITS_SUFFIX.search(path)
     if suffix and suffix[1]:
         path = path[: suffix.start(1)]
-    return shortened(encode(path))
+    folders, slash, last = encode(path).rpartition("/")
+    parts = [_DERIVED.sub(r"\1%2E\2", part) for part in folders.split("/")]
+    return shortened("/".join(parts) + slash + last)
 
 
 def shortened(name: str) -> str:

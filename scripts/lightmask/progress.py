@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from lightmask.flags import BITS
 from lightmask.logs import CLEAR_LINE, failure
 from lightmask.night import number
+from lightmask.summary import NOT_YET
 
 RULE = "mask_light"
 BATCH = "mask_batch"
@@ -47,6 +48,7 @@ class Progress(logging.Handler):
     ):
         super().__init__()
         self.total, self.batches, self.remote, self.clock = total, batches or {}, remote, clock
+        self.frames: set[str] = set()  # that this run masks
         self.whole_night = True  # and not single results only, so that there is a summary to tell
         self.stream = stream or sys.stderr
         self.live = self.stream.isatty()
@@ -168,7 +170,9 @@ def table(rows: Iterable[Mapping[str, Any]], seconds: float, where: Mapping[str,
     rows = list(rows)
     masked = [row for row in rows if row["pixels"]]
     pixels = sum(number(row["pixels"]) for row in masked)
-    lines = [("LIGHT frames", f"{len(masked)} masked", f"{len(rows) - len(masked)} failed")]
+    waiting = sum(str(row["problem"]).endswith(NOT_YET) for row in rows)
+    failed = f"{len(rows) - len(masked) - waiting} failed"
+    lines = [("LIGHT frames", f"{len(masked)} masked", failed + f", {waiting} {NOT_YET}" * bool(waiting))]
     for reason in ("masked", *(name.lower() for name in BITS)):
         count = sum(number(row[reason]) for row in masked)
         if count or reason == "masked":

@@ -19,6 +19,9 @@ FRAME_COLUMNS = (
 )
 REASONS = tuple(name.lower() for name in flags.BITS)
 COUNTS = ("pixels", "masked", "fraction", *REASONS)
+NOT_YET = "not masked yet"
+"""How the problem of a frame ends whose job was not begun."""
+RECIPE = "LIGHTMASK RECIPE"
 UNITS = {"exposure": "s", "pixel_size": "um"}
 SUMMARY_COLUMNS = {
     "path": "LIGHT frame, in the frames folder",
@@ -87,6 +90,17 @@ def summary_rows(
     return rows
 
 
+def problems(lights: Iterable[Mapping[str, Any]], outcomes: Iterable[tuple[Path, Path, list[Path]]]) -> list[str]:
+    """Say for each LIGHT frame, given as `write_partial` takes it, why it has no result; empty if it has."""
+    found = []
+    for light, (file, log, logs_of_masks) in zip(lights, outcomes, strict=True):
+        problem = next(filter(None, map(failure, logs_of_masks)), "")
+        if not problem and not file.exists():
+            problem = failure(log) or f"{light['path']}: {NOT_YET}"
+        found.append(problem)
+    return found
+
+
 def write_partial(
     lights: Iterable[Mapping[str, Any]],
     outcomes: Iterable[tuple[Path, Path, list[Path]]],
@@ -111,18 +125,24 @@ def write_partial(
     list of str
         One line per LIGHT frame that has no result.
     """
-    rows: list[dict[str, Any]] = []
-    statistics: list[Path | None] = []
-    for light, (file, log, logs_of_masks) in zip(lights, outcomes, strict=True):
-        problem = next(filter(None, map(failure, logs_of_masks)), "")
-        if not problem and not file.exists():
-            problem = failure(log) or f"{light['path']}: not masked yet"
-        rows.append({**light, "problem": problem})
-        statistics.append(None if problem else file)
+    lights, outcomes = list(lights), list(outcomes)
+    found = problems(lights, outcomes)
+    rows = [{**light, "problem": problem} for light, problem in zip(lights, found, strict=True)]
+    statistics = [None if problem else file for problem, (file, _, _) in zip(found, outcomes, strict=True)]
     write_summary(summary_rows(rows, statistics), csv_path, ecsv_path)
     for path in (csv_path, ecsv_path):
         os.utime(path, (0, 0))
-    return [row["problem"] for row in rows if row["problem"]]
+    return list(filter(None, found))
+
+
+def recipe_of(ecsv_path: Path) -> str:
+    """Return the recipe of a summary that `write_summary` wrote; empty if there is none."""
+    try:
+        text = ecsv_path.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    lines = (line for line in text.splitlines() if line.startswith("# meta: "))
+    return next((str(json.loads(line.removeprefix("# meta: "))[RECIPE]) for line in lines), "")
 
 
 def orphans(masked: Path, expected: Iterable[str]) -> list[str]:
@@ -132,8 +152,12 @@ def orphans(masked: Path, expected: Iterable[str]) -> list[str]:
     return sorted(name for name in found if name not in known and not name.endswith(PART))
 
 
-def write_summary(rows: list[dict[str, Any]], csv_path: str | os.PathLike, ecsv_path: str | os.PathLike) -> None:
+def write_summary(
+    rows: list[dict[str, Any]], csv_path: str | os.PathLike, ecsv_path: str | os.PathLike, recipe: str = ""
+) -> None:
     """Write the summary as plain CSV and as ECSV, which knows units, types and what is missing.
+
+    The ECSV says by which recipe (`lightmask.records.digest_of`) it was made.
 
     ECSV (astropy's APE 6) is CSV under a header in YAML, which is quicker written
     than `astropy.table` is imported.
@@ -150,6 +174,6 @@ def write_summary(rows: list[dict[str, Any]], csv_path: str | os.PathLike, ecsv_
             # A header may hold text there, or T: show it.
             column |= {"datatype": "float64", "unit": UNITS[name]}
         header.append(f"- {json.dumps(column)}")
-    header.append("schema: astropy-2.0")
+    header += [f"meta: {json.dumps({RECIPE: recipe})}", "schema: astropy-2.0"]
     write_text(table, csv_path)
     write_text("".join(f"# {line}\n" for line in header) + table, ecsv_path)
