@@ -29,6 +29,7 @@ from lightmask import (
     names,
     night,
     progress,
+    sources,
     static_masks,
     summary,
 )
@@ -428,8 +429,30 @@ def results_of_night():
         "results/summary.ecsv",
         *(pictures if CONFIG["pictures"] else []),
         *pictures_of_masks(),
+        *sources_checked(),
         *(file for name in LIGHTS for file in results_of_frame(name)),
     ]
+
+
+def made_masks_of(frame):
+    """Give by kind, for each mask of a LIGHT frame that is made, the file that says what was left out of it."""
+    if frame.problem or MATCHER.problem(frame):
+        return {}
+    return {
+        kind: str(Path(mask.path).with_suffix(".json"))
+        for kind, mask in MATCHER.applying(frame)
+        if isinstance(mask, static_masks.MadeMask)
+    }
+
+
+def left_out_files(wildcards=None):
+    """List these files of the whole night."""
+    return sorted({file for f in LIGHTS.values() for file in made_masks_of(f).values()})
+
+
+def sources_checked():
+    """Name the file that tells that all flats and darks could be used, if masks are made of any."""
+    return ["results/logs/sources_checked"] if left_out_files() else []
 
 
 def statistics_files(wildcards):
@@ -451,7 +474,14 @@ def night_table(wildcards):
 
 def light_rows():
     """List what the summary takes from the headers of the LIGHT frames."""
-    return [{**row_of(frame), "masked_frame": name} for name, frame in LIGHTS.items()]
+    return [
+        {
+            **row_of(frame),
+            "masked_frame": name,
+            "made_masks": {k: str(here(v)) for k, v in made_masks_of(frame).items()},
+        }
+        for name, frame in LIGHTS.items()
+    ]
 
 
 def benchmarks():

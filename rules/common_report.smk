@@ -135,20 +135,27 @@ def draw_partial_night():
 
 def tell_of_failures():
     """Summarise a night of which frames failed, which keep rule summarise from running, and tell of all."""
+    unfinished = [job.rule.name for job in workflow.dag.needrun_jobs()]
+    # Where only flats and darks are amiss, the summary of the night is whole.
+    whole = all(name.endswith(("check_sources", "all")) for name in unfinished)
+    problems = []
     try:
-        problems = summary.write_partial(
-            light_rows(),
-            outcomes(),
-            here("results/summary.csv"),
-            here("results/summary.ecsv"),
-        )
-        if CONFIG["pictures"]:
-            draw_partial_night()
+        if not whole:
+            problems = summary.write_partial(
+                sources.with_remarks(light_rows()),
+                outcomes(),
+                here("results/summary.csv"),
+                here("results/summary.ecsv"),
+            )
+            if CONFIG["pictures"]:
+                draw_partial_night()
     except FrameError as error:  # the disk is full, for example
         PROGRESS.detach(logger)
         logger.error(f"no summary of this run: {error}")
         return
     end_of_run()
-    logger.error(f"{len(problems)} of {len(LIGHTS)} LIGHT frames have no result:")
-    for problem in dict.fromkeys(problems):  # a broken mask is told once
+    if problems:
+        logger.error(f"{len(problems)} of {len(LIGHTS)} LIGHT frames have no result:")
+    left_out = sources.lines(map(here, left_out_files()))
+    for problem in dict.fromkeys([*problems, *left_out]):  # a broken mask is told once
         logger.error(problem)

@@ -3,12 +3,13 @@
 from lightmask.dark_mask import make_dark_mask
 from lightmask.images import unchanged
 from lightmask.logs import logged_to
+from lightmask.static_masks import Output
 
 
-def main(files, names, cards, keywords, config, output, memory):
+def main(files, names, output, **params):
     """Make the mask of darks given as files and their paths in the frames folder."""
     with unchanged(files, names):
-        make_dark_mask(list(zip(files, names, strict=True)), cards, keywords, config, output, memory)
+        make_dark_mask(list(zip(files, names, strict=True)), output=Output(output.mask, output.left_out), **params)
 
 
 if "snakemake" in globals():
@@ -19,6 +20,8 @@ if "snakemake" in globals():
             cards=snakemake.params.cards,
             keywords=snakemake.params.keywords,
             config=snakemake.params.config,
-            output=snakemake.output[0],
+            shape=tuple(snakemake.params.shape),
+            required=snakemake.params.required,
+            output=snakemake.output,
             memory=snakemake.params.memory,
         )

@@ -3,12 +3,13 @@
 from lightmask.flat_mask import make_flat_mask
 from lightmask.images import unchanged
 from lightmask.logs import logged_to
+from lightmask.static_masks import Output
 
 
-def main(files, names, cards, keywords, config, output):
+def main(files, names, output, **params):
     """Make the mask of flats given as files and their paths in the frames folder."""
     with unchanged(files, names):
-        make_flat_mask(list(zip(files, names, strict=True)), cards, keywords, config, output)
+        make_flat_mask(list(zip(files, names, strict=True)), output=Output(output.mask, output.left_out), **params)
 
 
 if "snakemake" in globals():
@@ -19,5 +20,7 @@ if "snakemake" in globals():
             cards=snakemake.params.cards,
             keywords=snakemake.params.keywords,
             config=snakemake.params.config,
-            output=snakemake.output[0],
+            shape=tuple(snakemake.params.shape),
+            required=snakemake.params.required,
+            output=snakemake.output,
         )

@@ -3,13 +3,14 @@
 import json
 
 from lightmask.logs import logged_to
+from lightmask.sources import with_remarks
 from lightmask.summary import summary_rows, write_summary
 
 
 def main(params, statistics, output):
     """Write the summary of masked frames, and what shows it if that is asked for."""
     lights, benchmarks = json.loads(params)
-    write_summary(summary_rows(lights, statistics), output.csv, output.ecsv)
+    write_summary(summary_rows(with_remarks(lights), statistics), output.csv, output.ecsv)
     if output.get("picture"):
         from lightmask.night import draw_files
 

@@ -55,25 +55,27 @@ class Pixels:
         Rows and columns.
     dtype : dtype
         Of the pixels, in native byte order.
+    hdu : Hdu
+        As it was given.
     """
 
     def __init__(self, hdu: Hdu):
         self.shape = hdu.shape or ()
         self.dtype = hdu.pixels(slice(0, 0)).dtype
-        self._hdu = hdu
+        self.hdu = hdu
         self._kept: NDArray[Any] | None = None
 
     def __getitem__(self, place: Any) -> NDArray[Any]:
         rows, columns = place if isinstance(place, tuple) else (place, slice(None))
         if self._kept is None and math.prod(self.shape) <= KEPT:
-            self._kept = self._hdu.pixels()
+            self._kept = self.hdu.pixels()
         if self._kept is not None:
             return self._kept[rows, columns]
         if not isinstance(rows, slice):
             return self[rows : rows + 1, columns][0]
         first, end, step = rows.indices(self.shape[0])
         if step == 1:
-            return self._hdu.pixels(rows)[:, columns]
+            return self.hdu.pixels(rows)[:, columns]
         return np.concatenate([self[row : row + 1, columns] for row in range(first, end, step)])
 
 
