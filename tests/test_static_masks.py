@@ -299,7 +299,7 @@ def left_out(output):
 
 
 FAULTS = {
-    "truncated": "cannot be read (truncated: it ends before its pixels do); copy it again, or take it out of the folder",
+    "truncated": "cannot be read (truncated: it ends before its pixels do); copy it again, or take it out",
     "empty": "an empty file, expected FITS; copy it again, or take it out of the folder",
     "text": "not a FITS file: begins with b'no FITS f', expected b'SIMPLE  ='; take it out of the folder",
     "half a gzip": "cannot be read (Compressed file ended before the end-of-stream marker was reached); copy it again",
