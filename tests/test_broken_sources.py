@@ -123,7 +123,7 @@ def test_without_a_source_that_can_be_used_frames_are_masked_where_it_is_not(nig
     problem = (
         "dark.fits: cannot be read (truncated: it ends before its pixels do); copy it again, or take it out of the"
     )
-    for jobs in (7, 1):
+    for jobs in (6, 1):
         run = start(required_masks="[flat]")
         assert run.returncode != 0 and len(run.jobs) == jobs, run.output
         assert len(lines_of(run, problem)) == 1

@@ -3,6 +3,10 @@
 import contextlib
 import gzip
 import json
+import os
+import subprocess
+import sys
+import tracemalloc
 import warnings
 from math import nan
 from pathlib import Path
@@ -14,7 +18,7 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import CCDData
 from astropy.stats import mad_std
-from conftest import without_rights, write_light
+from conftest import CHECKOUT, without_rights, write_light
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -256,6 +260,25 @@ def test_counts_leave_out_what_has_no_value():
     assert np.isnan(flat_mask.counts(image(data, np.ones_like(own))))
 
 
+NUMBERS = {
+    np.float32: st.floats(-(2.0**100), 2.0**100, width=32) | st.sampled_from([nan, np.inf, -np.inf]),
+    np.float64: st.floats(-1e300, 1e300) | st.sampled_from([nan, np.inf, -np.inf]),
+    np.int16: st.integers(-(2**15), 2**15 - 1),
+    np.uint16: st.integers(0, 2**16 - 1),
+    np.int64: st.integers(-(2**63), 2**63 - 1),
+    np.uint8: st.integers(0, 255),
+}
+
+
+@given(st.data(), st.sampled_from(list(NUMBERS)), hnp.array_shapes(min_dims=2, max_dims=2, max_side=7))
+def test_counts_are_those_of_numpy(data, dtype, shape):
+    pixels = data.draw(hnp.arrays(dtype, shape, elements=NUMBERS[dtype]))
+    mask = data.draw(st.none() | hnp.arrays(bool, shape))
+    known = np.isfinite(pixels) if mask is None else np.isfinite(pixels) & ~mask
+    expected = float(np.median(pixels[known])) if known.any() else nan
+    assert np.array_equal(flat_mask.counts(image(pixels, mask)), expected, equal_nan=True)
+
+
 def write_flat(path, level, seed=0, **cards):
     write_light(path, data=noisy(level, seed), IMAGETYP="FLAT", **cards)
     return (str(path), path.name)
@@ -468,6 +491,102 @@ def test_a_combination_leaves_out_what_has_no_value(tmp_path):
         found = dark_mask.combine(darks, [2.0, 2.0, 2.0], SHAPE, 5, 1e9)
     assert np.isnan(found[5, 5]) and np.isnan(found).sum() == 1
     assert found[6, 6] == pytest.approx(images[1][6, 6] + images[2][6, 6])
+
+
+def bytes_read():
+    """Bytes that this process has read so far, as the kernel counts."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+def test_each_dark_is_read_once_however_many_bands_there_are_and_none_is_kept(tmp_path):
+    files = [write_dark(tmp_path / f"{n}.fits", np.full((512, 640), n)) for n in range(12)]
+    size = Path(files[0][0]).stat().st_size
+    with opened_darks(files) as darks:
+        dark_mask.combine(darks[:2], [1.0] * 2, (1, 640), 5, 1)  # imports ccdproc
+        before = bytes_read()
+        tracemalloc.start()
+        found = dark_mask.combine(darks, [1.0] * 12, (512, 640), 5, 1e6)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert bytes_read() - before < 1.1 * 12 * size
+        assert peak < found.nbytes + 2e6
+    assert (found == 5.5).all()
+
+
+def test_a_dark_is_digested_once(tmp_path):
+    files = [write_dark(tmp_path / f"{n}.fits", np.full((512, 640), n)) for n in range(12)]
+    before = bytes_read()
+    with opened_darks(files):
+        assert bytes_read() - before < 1.1 * 12 * Path(files[0][0]).stat().st_size
+
+
+def write_darks_of_every_kind(folder, number):
+    """Write plain, gzipped and tile-compressed darks, some with a mask of their own."""
+    files = []
+    for n, data in enumerate(darks_of(number)):
+        file = write_dark(folder / f"{n:03}.fits", data)
+        path = folder / f"{n:03}.fits"
+        if n % 4 == 1:
+            path.write_bytes(gzip.compress(path.read_bytes()))
+        elif n % 4 == 2:
+            packed = fits.CompImageHDU(data, fits.getheader(path), quantize_level=0, compression_type="GZIP_2")
+            whole = [fits.PrimaryHDU(), packed]
+            fits.HDUList(whole).writeto(path, overwrite=True)
+        elif n % 4 == 3:
+            own = np.zeros(SHAPE, np.uint8)
+            own[n % 64, 7] = 1
+            fits.append(path, own, fits.Header({"EXTNAME": "MASK"}))
+        files.append(file)
+    return files
+
+
+WITH_FEW_HANDLES = """
+import json, resource, sys
+from lightmask.dark_mask import make_dark_mask
+from lightmask.static_masks import Output
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, int(sys.argv[1])))
+arguments = json.load(sys.stdin)
+make_dark_mask(**arguments | {"output": Output(*arguments["output"]), "shape": tuple(arguments["shape"])})
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+
+
+@pytest.mark.parametrize(("hard", "soft"), [(40, 40), (70, 70), (90, 90), (1000, None)])
+def test_more_darks_than_files_may_be_open(tmp_path, hard, soft):
+    files = write_darks_of_every_kind(tmp_path, 40)
+    make_dark_mask(files, tmp_path / "expected.fits")
+    config = {key: CONFIG[key] for key in ("make_dark_mask", "unit", "unit_names")}
+    arguments = {
+        "darks": files,
+        "cards": {"IMAGETYP": "dark mask"},
+        "keywords": ["INSTRUME"],
+        "config": config | {"combined": CONFIG["frame_type"]["combined"]},
+        "shape": SHAPE,
+        "output": [str(tmp_path / "m.fits"), str(tmp_path / "m.json")],
+        "memory": 1e5,
+    }
+    process = subprocess.run(
+        [sys.executable, "-c", WITH_FEW_HANDLES.replace("(64, ", f"({min(64, hard)}, "), str(hard)],
+        input=json.dumps(arguments),
+        env={"PYTHONPATH": str(CHECKOUT / "scripts")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    assert left_out(tmp_path / "m.fits") == ({}, True)
+    assert (tmp_path / "m.fits").read_bytes() == (tmp_path / "expected.fits").read_bytes()
+    limit = int(process.stdout.split()[-1])
+    assert limit == soft if soft else 120 < limit < 1000
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_a_dark_that_changes_before_its_rows_are_read_is_refused(tmp_path, kind):
+    files = write_darks_of_every_kind(tmp_path, 4)
+    expected = pytest.raises(FrameError, match=rf"^00{kind}\.fits: changed while it was read; start again")
+    with opened_darks(files) as darks, contextlib.nullcontext() if kind in (1, 2) else expected:
+        os.utime(files[kind][0], (1, 1))
+        dark_mask.combine(darks, [1.0] * 4, SHAPE, 5, 1e5)  # a copy without compression does not change
 
 
 @given(st.lists(st.floats(0.001, 10_000), min_size=1, max_size=12))
