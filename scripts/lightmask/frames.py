@@ -22,6 +22,8 @@ MOST_AHEAD = 1.0
 """Seconds that clocks of machines may differ: no frame is masked sooner."""
 OWN_KEYWORD = "LIGHTMASK VERSION"
 """Keyword of every file that the workflow writes; of them only flat and dark masks are taken in again."""
+LONGEST_TEXT = 1000
+"""Letters of a header's text in tables. It may have millions, and no reader of CSV takes a field of more than 131,072."""
 TILE_HEIGHT = "ZTILE2"
 """Keyword of tile-compressed frames, one row of pixels where it is missing. The memory to undo it depends on it."""
 
@@ -348,4 +350,8 @@ def table_row(frame: Frame, config: dict[str, Any]) -> dict[str, Value]:
         "binning": "x".join(binning),
         **{column: first(frame.cards, keys) for column, keys in keywords.items() if column != "binning"},
     }
-    return {column: names.printable(value) if isinstance(value, str) else value for column, value in row.items()}
+    for column, value in row.items():
+        if isinstance(value, str):
+            text = names.printable(value)
+            row[column] = text if len(text) <= LONGEST_TEXT or column == "path" else f"{text[:LONGEST_TEXT]}…"
+    return row
