@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 
-.PHONY: demo report test test-faults test-cluster soak fuzz check bench bench-memory bench-run bench-cluster bench-planning figures docs lock clean
+.PHONY: demo report test test-faults test-cluster soak fuzz check bench bench-memory bench-static-masks bench-run bench-cluster bench-planning figures docs lock clean
 
 demo: .venv/workflow ## mask the built-in night
 	$(RUN) snakemake --cores all
@@ -49,6 +49,9 @@ bench: .venv/test ## detection and ccdmask against astroscrappy and ccdproc, one
 
 bench-memory: .venv/test ## memory of masking a frame, up to 400 megapixels
 	.venv/bin/python tests/bench_memory.py
+
+bench-static-masks: .venv/test ## making masks of up to 100 darks or flats: time, reads and memory
+	.venv/bin/python tests/bench_static_masks.py
 
 bench-run: .venv/test ## the whole workflow against the chapter's loop
 	.venv/bin/python tests/bench_run.py

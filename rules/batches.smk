@@ -5,6 +5,7 @@
 
 localrules:
     make_demo_night,
+    check_sources,
     combine_masks,
     list_frames,
     summarise,

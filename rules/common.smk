@@ -33,6 +33,7 @@ from lightmask import (
     night,
     progress,
     records,
+    sources,
     static_masks,
     summary,
 )
@@ -279,7 +280,11 @@ def is_made(frame):
 
 def path_of(frame):
     """Give the path of an input."""
-    return here(frame.path) if isinstance(frame, static_masks.MadeMask) else FOLDER / frame.path
+    return (
+        here(frame.path)
+        if isinstance(frame, static_masks.MadeMask)
+        else FOLDER / frame.path
+    )
 
 
 def file_of(frame):
@@ -296,9 +301,7 @@ def file_of(frame):
 
 def paths_of(found):
     """Give paths and stamps of inputs to a job, which checks that it reads what was planned."""
-    stamps = [
-        None if is_made(frame) else FILES[frame.path]["stamp"] for frame in found
-    ]
+    stamps = [None if is_made(frame) else FILES[frame.path]["stamp"] for frame in found]
     return {"files": [str(path_of(frame)) for frame in found], "stamps": stamps}
 
 
@@ -364,18 +367,14 @@ def is_outdated(name):
     applying = MATCHER.applying(frame)
     log = here(f"results/logs/mask_light/{name}.log")
     sources = {"frame": DIGESTS.of(frame.path, [log])} | sources_of(applying)
-    return must_remake(
-        f"results/statistics/{name}.json", masking_recipe(name), sources
-    )
+    return must_remake(f"results/statistics/{name}.json", masking_recipe(name), sources)
 
 
 def sources_of(applying):
     """Give the digests of the masks of a set, under the names that they have in headers."""
     numbers = Counter()
     found = {}
-    logs_of_set = [
-        here(f"results/logs/combine_masks/{masks.set_id(applying)}.log")
-    ]
+    logs_of_set = [here(f"results/logs/combine_masks/{masks.set_id(applying)}.log")]
     for kind, mask in applying:
         numbers[kind] += 1
         made = isinstance(mask, static_masks.MadeMask)
@@ -445,6 +444,7 @@ def recipe_of_mask(mask):
         {key: CONFIG[key] for key in (f"make_{kind}_mask", "unit", "unit_names")},
         CONFIG["frame_type"]["combined"],
         mask.shape,
+        kind in CONFIG["required_masks"],
     ]
     return records.digest_of([settings, digest_of_code(f"make_{kind}_mask")])
 
@@ -475,9 +475,7 @@ def mask_files(wildcards):
     applying = MASK_SETS[wildcards.masks]
     combined = f"results/combined_masks/{wildcards.masks}.fits"
     recipe = combining_recipe(wildcards.masks)
-    if workflow.is_main_process and must_remake(
-        combined, recipe, sources_of(applying)
-    ):
+    if workflow.is_main_process and must_remake(combined, recipe, sources_of(applying)):
         force(combined)
     return [file for _, mask in applying for file in file_of(mask)]
 
@@ -585,8 +583,30 @@ def results_of_night():
         "results/summary.ecsv",
         *(NIGHT_PICTURES if CONFIG["pictures"] else []),
         *pictures_of_masks(),
+        *sources_checked(),
         *(file for name in LIGHTS for file in results_of_frame(name)),
     ]
+
+
+def made_masks_of(frame):
+    """Give by kind, for each mask of a LIGHT frame that is made, the file that says what was left out of it."""
+    if frame.problem or MATCHER.problem(frame):
+        return {}
+    return {
+        kind: str(Path(mask.path).with_suffix(".json"))
+        for kind, mask in MATCHER.applying(frame)
+        if isinstance(mask, static_masks.MadeMask)
+    }
+
+
+def left_out_files(wildcards=None):
+    """List these files of the whole night."""
+    return sorted({file for f in LIGHTS.values() for file in made_masks_of(f).values()})
+
+
+def sources_checked():
+    """Name the file that tells that all flats and darks could be used, if masks are made of any."""
+    return ["results/logs/sources_checked"] if left_out_files() else []
 
 
 def statistics_files(wildcards):
@@ -608,9 +628,7 @@ def nothing(wildcards):
 @cache
 def summary_recipe():
     """Digest what the summary takes from headers."""
-    return records.digest_of(
-        [light_rows(), digest_of_code("summarise")]
-    )
+    return records.digest_of([light_rows(), digest_of_code("summarise")])
 
 
 def night_table(wildcards):
@@ -627,7 +645,15 @@ def night_table(wildcards):
 
 def light_rows():
     """List what the summary takes from the headers of the LIGHT frames."""
-    return [{**row_of(frame), "masked_frame": name} for name, frame in LIGHTS.items()]
+    return [
+        {
+            **row_of(frame),
+            "masked_frame": name,
+            "remarks": MATCHER.remarks(frame),
+            "made_masks": {k: str(here(v)) for k, v in made_masks_of(frame).items()},
+        }
+        for name, frame in LIGHTS.items()
+    ]
 
 
 def benchmarks():

@@ -139,7 +139,9 @@ def draw_partial_night():
 
 def tell_of_failures():
     """Summarise a night of which frames failed, which keep rule summarise from running, and tell of all."""
-    if not PROGRESS.whole_night:  # single results were asked for: the others are not to be judged
+    if (
+        not PROGRESS.whole_night
+    ):  # single results were asked for: the others are not to be judged
         PROGRESS.detach(logger)
         found = [
             problem
@@ -148,21 +150,28 @@ def tell_of_failures():
         ]
         list_problems(found, len(PROGRESS.frames))
         return
+    unfinished = [job.rule.name for job in workflow.dag.needrun_jobs()]
+    # Where only flats and darks are amiss, the summary of the night is whole.
+    whole = all(name.endswith(("check_sources", "all")) for name in unfinished)
+    found = []
     try:
-        found = summary.write_partial(
-            light_rows(),
-            outcomes(),
-            here("results/summary.csv"),
-            here("results/summary.ecsv"),
-        )
-        if CONFIG["pictures"]:
-            draw_partial_night()
+        if not whole:
+            found = summary.write_partial(
+                sources.with_remarks(light_rows()),
+                outcomes(),
+                here("results/summary.csv"),
+                here("results/summary.ecsv"),
+            )
+            if CONFIG["pictures"]:
+                draw_partial_night()
     except FrameError as error:  # the disk is full, for example
         PROGRESS.detach(logger)
         logger.error(f"no summary of this run: {error}")
         return
     end_of_run()
     list_problems(found, len(LIGHTS))
+    for problem in sources.lines(map(here, left_out_files())):
+        logger.error(problem)
 
 
 def list_problems(problems, asked):

@@ -1,6 +1,7 @@
 # Masks that many frames share.
 #   in   the flat masks and dark masks of the night or, where it has none, its flats and darks
-#   out  results/static_masks/{kind}_mask_{name}.fits, one per camera (and filter)
+#   out  results/static_masks/{kind}_mask_{name}.fits, one per camera (and filter), and .json: what was left out
+#        results/logs/sources_checked, if nothing was
 #        results/combined_masks/{masks}.fits, one per distinct set, results/pictures/masks/{masks}.png
 
 
@@ -8,7 +9,8 @@ rule make_flat_mask:
     input:
         flats=source_files,
     output:
-        "results/static_masks/{static_mask}.fits",
+        mask="results/static_masks/{static_mask}.fits",
+        left_out="results/static_masks/{static_mask}.json",
     log:
         "results/logs/make_flat_mask/{static_mask}.log",
     benchmark:
@@ -24,6 +26,8 @@ rule make_flat_mask:
         names=source_names,
         cards=static_masks.type_cards("flat", CONFIG),
         keywords=kept_keywords,
+        shape=lambda wildcards: made_mask(wildcards).shape,
+        required="flat" in CONFIG["required_masks"],
         config=CONFIG["make_flat_mask"],
         recipe=mask_recipe,
         flats=source_paths,
@@ -37,7 +41,8 @@ rule make_dark_mask:
     input:
         darks=source_files,
     output:
-        "results/static_masks/{static_mask}.fits",
+        mask="results/static_masks/{static_mask}.fits",
+        left_out="results/static_masks/{static_mask}.json",
     log:
         "results/logs/make_dark_mask/{static_mask}.log",
     benchmark:
@@ -53,6 +58,8 @@ rule make_dark_mask:
         names=source_names,
         cards=static_masks.type_cards("dark", CONFIG),
         keywords=kept_keywords,
+        shape=lambda wildcards: made_mask(wildcards).shape,
+        required="dark" in CONFIG["required_masks"],
         memory=COMBINING_BYTES,
         config={
             "combined": CONFIG["frame_type"]["combined"],
@@ -64,6 +71,29 @@ rule make_dark_mask:
         "Making {wildcards.static_mask}"
     script:
         "../scripts/make_dark_mask.py"
+
+
+rule check_sources:
+    input:
+        left_out_files,
+    output:
+        "results/logs/sources_checked",
+    log:
+        "results/logs/check_sources.log",
+    benchmark:
+        "results/benchmarks/check_sources.tsv"
+    retries: 0  # a source that cannot be used stays so
+    conda:
+        "../envs/lightmask.yaml"
+    resources:
+        mem_mb=300,
+        runtime=5,
+    params:
+        code=digest_of_code("check_sources"),
+    message:
+        "Checking flats and darks"
+    script:
+        "../scripts/check_sources.py"
 
 
 rule combine_masks:

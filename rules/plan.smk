@@ -104,7 +104,12 @@ def whole_night(wildcards):
     if not in_batches():
         return results_of_night()
     finished = ["results/batches/finished"] if night_plan() else []
-    return ["results/frames.csv", *pictures_of_masks(), *finished]
+    return [
+        "results/frames.csv",
+        *pictures_of_masks(),
+        *sources_checked(),
+        *finished,
+    ]
 
 
 def plan_of(wildcards):

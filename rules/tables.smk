@@ -29,6 +29,7 @@ rule list_frames:
 rule summarise:
     input:
         statistics=statistics_files,
+        left_out=left_out_files,
     output:
         **drawn_of_night(),
         csv="results/summary.csv",

@@ -1,14 +1,19 @@
 """Rule make_dark_mask: make a dark mask from the darks of a camera."""
 
+from lightmask import records
 from lightmask.dark_mask import make_dark_mask
 from lightmask.images import unchanged
 from lightmask.logs import logged_to
+from lightmask.static_masks import Output
 
 
-def main(sources, names, cards, keywords, config, output, memory):
+def main(sources, names, recipe, output, **params):
     """Make the mask of darks given as files and stamps, and their paths in the frames folder."""
-    with unchanged(sources["files"], names, sources["stamps"]):
-        make_dark_mask(list(zip(sources["files"], names, strict=True)), cards, keywords, config, output, memory)
+    with unchanged(sources["files"], names, sources["stamps"]) as digests:
+        make_dark_mask(
+            list(zip(sources["files"], names, strict=True)), output=Output(output.mask, output.left_out), **params
+        )
+    records.add(output.left_out, recipe, digests)
 
 
 if "snakemake" in globals():
@@ -16,9 +21,12 @@ if "snakemake" in globals():
         main(
             sources=snakemake.params.darks,
             names=snakemake.params.names,
+            recipe=snakemake.params.recipe,
             cards=snakemake.params.cards,
             keywords=snakemake.params.keywords,
             config=snakemake.params.config,
-            output=snakemake.output[0],
+            shape=tuple(snakemake.params.shape),
+            required=snakemake.params.required,
+            output=snakemake.output,
             memory=snakemake.params.memory,
         )

@@ -1,14 +1,19 @@
 """Rule make_flat_mask: make a flat mask from the flats of a camera and filter."""
 
+from lightmask import records
 from lightmask.flat_mask import make_flat_mask
 from lightmask.images import unchanged
 from lightmask.logs import logged_to
+from lightmask.static_masks import Output
 
 
-def main(sources, names, cards, keywords, config, output):
+def main(sources, names, recipe, output, **params):
     """Make the mask of flats given as files and stamps, and their paths in the frames folder."""
-    with unchanged(sources["files"], names, sources["stamps"]):
-        make_flat_mask(list(zip(sources["files"], names, strict=True)), cards, keywords, config, output)
+    with unchanged(sources["files"], names, sources["stamps"]) as digests:
+        make_flat_mask(
+            list(zip(sources["files"], names, strict=True)), output=Output(output.mask, output.left_out), **params
+        )
+    records.add(output.left_out, recipe, digests)
 
 
 if "snakemake" in globals():
@@ -16,8 +21,11 @@ if "snakemake" in globals():
         main(
             sources=snakemake.params.flats,
             names=snakemake.params.names,
+            recipe=snakemake.params.recipe,
             cards=snakemake.params.cards,
             keywords=snakemake.params.keywords,
             config=snakemake.params.config,
-            output=snakemake.output[0],
+            shape=tuple(snakemake.params.shape),
+            required=snakemake.params.required,
+            output=snakemake.output,
         )

@@ -4,6 +4,7 @@ import json
 
 from lightmask.files import remove
 from lightmask.logs import logged_to
+from lightmask.sources import with_remarks
 from lightmask.summary import summary_rows, write_summary
 
 
@@ -11,7 +12,7 @@ def main(params, statistics, output, undrawn):
     """Write the summary of masked frames, and what shows it if that is asked for."""
     lights, benchmarks, recipe = json.loads(params)
     remove(undrawn)
-    write_summary(summary_rows(lights, statistics), output.csv, output.ecsv, recipe)
+    write_summary(summary_rows(with_remarks(lights), statistics), output.csv, output.ecsv, recipe)
     if output.get("picture"):
         from lightmask.night import draw_files
 

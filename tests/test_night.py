@@ -1,14 +1,26 @@
 """The night at a glance: rates, what is odd, and how it is shown."""
 
+import json
 import math
 import random
+import tempfile
+import warnings
+from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
+from astropy.table import Table
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from lightmask import night
+from lightmask import frames, night, progress, summary
+from lightmask.configuration import validated
 from lightmask.flags import BITS
+
+CONFIG = validated({})
 
 
 def row(cosmic=100, exposure=100.0, **changes):
@@ -56,7 +68,7 @@ def test_frames_that_are_alike_get_no_remark():
 @pytest.mark.parametrize(
     ("changes", "remark"),
     [
-        ({"cosmic": 400}, "times the usual cosmic-ray pixels for its exposure"),
+        ({"cosmic": 400}, "4.3 times the usual cosmic-ray pixels for its exposure"),
         ({"cosmic": 400, "exposure": 400.0}, ""),
         ({"cosmic": 2, "exposure": 400.0, "events": 1}, "only 0.0"),
         ({"on_sources": 0.5}, "50% of its cosmic-ray pixels sit on sources"),
@@ -72,8 +84,89 @@ def test_an_odd_frame_is_told_with_the_reason(changes, remark):
     assert remark in found[-1] and bool(remark) == bool(found[-1])
 
 
+@pytest.mark.parametrize(
+    ("others", "inside", "outside", "remark"),
+    [
+        # by more than 1.5
+        ({"cosmic": 10_000}, {"cosmic": 15_000}, {"cosmic": 15_003}, "1.5 times the usual cosmic-ray pixels for its"),
+        ({"cosmic": 15_000}, {"cosmic": 10_000}, {"cosmic": 9997}, "only 0.67 of the usual cosmic-ray pixels for its"),
+        # by more than 5 sigma of a Poisson count of events
+        ({"cosmic": 100}, {"cosmic": 200, "events": 50}, {"cosmic": 204, "events": 51}, "2.0 times the usual cosmic"),
+        ({"cosmic": 100}, {"cosmic": 50, "events": 50}, {"cosmic": 49, "events": 49}, "only 0.49 of the usual cosmic"),
+        # where the others have none
+        (
+            {"cosmic": 0},
+            {"cosmic": 15, "events": 5},
+            {"cosmic": 18, "events": 6},
+            "18 cosmic-ray pixels, and usually none",
+        ),
+        # on sources
+        (
+            {},
+            {"on_sources": 0.3, "events": 10},
+            {"on_sources": 0.31, "events": 10},
+            "31% of its cosmic-ray pixels sit on sources: are stars taken for cosmic rays? (raise objlim or sigclip)",
+        ),
+        (
+            {},
+            {"on_sources": 0.9, "events": 9},
+            {"on_sources": 0.9, "events": 10},
+            "90% of its cosmic-ray pixels sit on s",
+        ),
+        # saturated
+        ({}, {"saturated": 1000}, {"saturated": 1001}, "0.10% of its pixels are saturated, usually 0.00%"),
+        (
+            {"saturated": 1000},
+            {"saturated": 5000},
+            {"saturated": 5001},
+            "0.50% of its pixels are saturated, usually 0.10%",
+        ),
+    ],
+)
+def test_a_frame_is_odd_beyond_a_limit_and_not_at_it(others, inside, outside, remark):
+    night_ = [row(**others) for _ in range(4)]
+    assert night.remarks([*night_, row(**inside)]) == [""] * 5
+    *usual_, odd = night.remarks([*night_, row(**outside)])
+    assert usual_ == [""] * 4
+    assert odd.startswith(remark)
+
+
 def test_few_frames_are_not_compared():
     assert night.remarks([row(), row(), row(cosmic=900)]) == ["", "", ""]
+    assert night.remarks([row(), row(), row(), row(cosmic=900)])[3] == (
+        "9.0 times the usual cosmic-ray pixels for its exposure"
+    )
+    assert night.remarks([row(saturated=9000), row(), row()]) == ["", "", ""]
+    assert night.remarks([row(saturated=9000), row(), row(), row()])[0]
+
+
+def test_a_night_of_which_few_frames_have_a_cosmic_ray_has_remarks():
+    frames_ = [row(cosmic=0, exposure=1.0) for _ in range(5)]
+    assert night.remarks([*frames_, *(row(cosmic=4, events=1, exposure=1.0) for _ in range(2))]) == [""] * 7
+
+
+@pytest.mark.parametrize(
+    ("changes", "remark"),
+    [
+        ({"exposure": 0}, "its exposure is not used: 0, expected 1e-06 to 1e+09 s; correct its header"),
+        ({"exposure": 1e300}, "its exposure is not used: 1e+300, expected 1e-06 to 1e+09 s; correct its header"),
+        ({"exposure": 1.1e9}, "its exposure is not used: 1100000000.0, expected"),
+        ({"exposure": 0.9e-6}, "its exposure is not used: 9e-07, expected"),
+        ({"exposure": 1e9}, ""),
+        ({"exposure": 1e-6}, ""),
+        ({"exposure": 10**400}, "its exposure is not used: 1000"),
+        ({"exposure": "ten"}, "its exposure is not used: ten, expected"),
+        ({"pixel_size": 1e300}, "its pixel_size is not used: 1e+300, expected 0.001 to 10000 um; correct its header"),
+        ({"pixel_size": 0.0009}, "its pixel_size is not used: 0.0009, expected"),
+        ({"pixel_size": 10_001}, "its pixel_size is not used: 10001, expected"),
+        ({"pixel_size": 10_000}, ""),
+        ({"pixel_size": 0.001}, ""),
+        ({"pixel_size": ""}, ""),
+    ],
+)
+def test_what_cannot_be_used_for_a_rate_is_told(changes, remark):
+    (found,) = night.remarks([row(**changes)])
+    assert found.startswith(remark) and bool(found) == bool(remark)
 
 
 def test_frames_that_failed_are_not_compared():
@@ -130,3 +223,199 @@ def test_odd_frames_are_marked(tmp_path):
     night.draw_night([{**rows[0], "remark": "odd"}, *rows[1:]], [1.0] * 8, tmp_path / "marked.png")
     with Image.open(tmp_path / "plain.png") as plain, Image.open(tmp_path / "marked.png") as marked:
         assert marked.height > plain.height
+
+
+def axes_of(rows, seconds=None):
+    return night.night_figure(rows, seconds or [1.0] * len(rows)).axes
+
+
+def plotted(axis):
+    """Values on an axis, by x, without the rings around odd frames."""
+    lines = [line for line in axis.lines if line.get_marker() != "o" or line.get_markersize() < 15]
+    return {x: y for line in lines for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)}
+
+
+def test_the_values_of_the_picture_are_rates_fractions_and_seconds():
+    rows = [
+        row(cosmic=300, events=60, exposure=100.0, pixel_size=10.0, saturated=1000),
+        row(cosmic=80, events=20, exposure=20.0, pixel_size=20.0, filter="g"),
+        row(cosmic=7, events=1, exposure="", pixel_size=10.0, dark=500),
+    ]
+    pixels, events, masked, duration = axes_of(rows, [1.5, 2.5, 3.5])
+    # A million pixels of 10 um are 1 cm2, of 20 um 4 cm2.
+    assert plotted(pixels) == pytest.approx({1: 3.0, 2: 1.0, 3: math.nan}, nan_ok=True)
+    assert plotted(events) == pytest.approx({1: 0.6, 2: 0.25, 3: math.nan}, nan_ok=True)
+    assert plotted(duration) == {1: 1.5, 2: 2.5, 3: 3.5}
+    shares = {line.get_label(): list(line.get_ydata()) for line in masked.lines}
+    assert list(shares) == ["DARK", "COSMIC", "SATURATED"]
+    assert shares["DARK"] == pytest.approx([math.nan, math.nan, 5e-4], nan_ok=True)
+    assert shares["COSMIC"] == pytest.approx([3e-4, 8e-5, 7e-6])
+    assert pixels.get_ylabel() == "cosmic-ray pixels\n[s⁻¹ cm⁻²]"
+    assert events.get_ylabel() == "cosmic-ray events\n[s⁻¹ cm⁻²]"
+    assert [text.get_text().strip() for text in pixels.get_legend().get_texts()] == ["g  20 s", "r", "r  100 s"]
+    assert duration.get_xlabel() == "frame, in order of names"
+
+
+def test_without_the_pixel_size_of_a_frame_all_rates_are_per_megapixel():
+    pixels, events, *_ = axes_of([row(cosmic=300, pixel_size=10.0), row(cosmic=80, events=8, pixels=2_000_000)])
+    assert plotted(pixels) == pytest.approx({1: 3.0, 2: 0.4})
+    assert plotted(events) == pytest.approx({1: 0.75, 2: 0.04})
+    assert pixels.get_ylabel() == "cosmic-ray pixels\n[s⁻¹ Mpix⁻¹]"
+
+
+def test_an_odd_frame_has_a_ring_at_its_rate():
+    pixels, *_ = axes_of([row(), row(cosmic=400, remark="odd"), row()])
+    (ring,) = [line for line in pixels.lines if line.get_markersize() == 15]
+    assert (list(ring.get_xdata()), list(ring.get_ydata())) == ([2], [pytest.approx(4.0)])
+
+
+def test_times_are_those_of_the_header_in_utc():
+    said = ["2025-05-30T01:15:00.5", "2025-05-30T03:15:00+02:00", "2025-05-30T01:20:00Z", "1900-01-01", "2199-12-31"]
+    rows = [row(date=text) for text in said]
+    expected = ["2025-05-30T01:15:00.5", "2025-05-30T01:15:00", "2025-05-30T01:20:00", "1900-01-01", "2199-12-31"]
+    *_, duration = axes_of(rows, list(range(5)))
+    assert sorted(plotted(duration)) == sorted(map(datetime.fromisoformat, expected))
+    assert duration.get_xlabel() == "time of exposure (UTC)"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("0001-01-01", "9999-12-31", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "1899-12-31"),
+        *("2200-01-01", "2016-12-31T23:59:60", "30/05/25", "soon", "NaN", 1e300, True),
+    ],
+)
+def test_a_date_that_cannot_be_drawn_is_told(said):
+    rows = [row(date="2025-05-30T01:15:00", path="a.fits"), row(date=said, path="b_$x$.fits")]
+    *_, duration = axes_of(rows)
+    assert sorted(plotted(duration)) == [1, 2]
+    found = (
+        rf"frame, in order of names: the date of b_\$x\$.fits is {str(said)!r}, expected such as 2025-05-30T01:02:03"
+    )
+    assert duration.get_xlabel() == found
+
+
+def test_a_date_that_is_missing_is_told_where_others_are_not():
+    *_, duration = axes_of([row(date="2025-05-30T01:15:00"), row(path="b.fits")])
+    assert duration.get_xlabel() == "frame, in order of names: the date of b.fits is not known"
+    *_, duration = axes_of([row(), row()])
+    assert duration.get_xlabel() == "frame, in order of names"
+
+
+def test_a_filter_of_any_name_is_in_the_legend():
+    pixels, *_ = axes_of([row(filter=name) for name in ("_r", "$x_{", "日本")])
+    assert len(pixels.get_legend().get_texts()) == 3
+
+
+# --- from the header to all that is made of it -------------------------------------------
+
+DATES = st.sampled_from(
+    [
+        *("0001-01-01", "9999-12-31T23:59:59.999999", "0001-01-01T00:00:00+14:00", "2025-05-30T24:00:00"),
+        *("2016-12-31T23:59:60", "2025-05-30", "2025-05-30T01:02:03", "2025-05-30T01:02:03.5Z", "30/05/25"),
+        *("2025-05-30T01:02:03-12:00", "20250530", "2025-W22-5", "01:02:03", "-4712-01-01"),
+    ]
+)
+LATIN = st.text(st.characters(max_codepoint=255, exclude_characters="\0"), max_size=33)
+TEXT = (LATIN | DATES | st.sampled_from(["nan", "inf", "-1e999", "1_0", "#x", "$a_{", "<b>", '"', "T", "=1+1"])).map(
+    lambda text: "'" + text.replace("'", "''") + "'"
+)
+NUMBER = st.one_of(
+    st.integers(-(10**65), 10**65).map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.sampled_from(["1e300", "1e999", "-1e999", "5e-324", "0", "-0.0", "nan", "NaN", "inf", "T", "F", "", "1D300"]),
+)
+KEYWORDS = ["FILTER", "EXPTIME", "XBINNING", "YBINNING", "INSTRUME", "OBJECT", "DATE-OBS", "XPIXSZ"]
+HEADER = st.fixed_dictionaries({}, optional=dict.fromkeys(KEYWORDS, TEXT | NUMBER))
+COSMIC = st.integers(0, 60)
+
+
+def write_header(path, cards):
+    """Write a LIGHT frame with cards as they are, whatever a FITS library says of them."""
+    header = fits.PrimaryHDU(np.zeros((2, 3), np.uint8)).header.tostring(endcard=False, padding=False)
+    given = {"IMAGETYP": "'LIGHT'"} | cards
+    lines = [header.encode(), *(f"{key:8}= {value}".encode("latin-1").ljust(80)[:80] for key, value in given.items())]
+    content = b"".join([*lines, b"END".ljust(80)])
+    path.write_bytes(content + b" " * (-len(content) % 2880) + bytes(2880))
+
+
+def everything(folder, headers, cosmic, pictures):
+    """Go the way from headers to tables, pictures and the end of a run; give the summary."""
+    for number, cards in enumerate(headers):
+        write_header(folder / f"{number:02}.fits", cards)
+    keywords = frames.keywords_needed(CONFIG)
+    files = frames.scan(folder, folder / "headers.json", keywords)
+    frames.remember(files, folder, folder / "headers.json", keywords)
+    lights = [{**frames.table_row(f, CONFIG), "masked_frame": f.name} for f in frames.frames(files, CONFIG)]
+    assert len(lights) == len(headers)
+    statistics = []
+    for number, found in enumerate(cosmic):
+        counts = row(cosmic=4 * found, events=found) | {"iterations": [4 * found]}
+        statistics.append(folder / f"{number}.json")
+        statistics[-1].write_text(json.dumps(counts))
+    lights = json.loads(json.dumps(lights))  # as they travel to the job
+    summary.write_summary(summary.summary_rows(lights, statistics), folder / "s.csv", folder / "s.ecsv")
+    for name in ("s.csv", "s.ecsv"):
+        with warnings.catch_warnings(action="ignore"):  # of columns whose numbers are too large for their type
+            assert len(Table.read(folder / name)) == len(headers)
+    if pictures:
+        night.draw_files(folder / "s.csv", [folder / "none"] * len(headers), folder / "n.png", folder / "n.html")
+        assert (folder / "n.png").read_bytes().startswith(b"\x89PNG")
+        assert (folder / "n.html").read_text().count("<tr>") == len(headers) + 1
+    rows = night.read_summary(folder / "s.csv")
+    assert progress.table(rows, 3.0, {}).startswith(f"LIGHT frames    {len(headers)} masked")
+    return rows
+
+
+NIGHTS = st.lists(st.tuples(HEADER, COSMIC), min_size=1, max_size=7)
+LENIENT = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=LENIENT)
+@given(NIGHTS)
+def test_no_header_value_costs_a_summary(frames_):
+    with tempfile.TemporaryDirectory() as folder:
+        everything(Path(folder), *zip(*frames_, strict=True), pictures=False)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=LENIENT)
+@given(NIGHTS)
+def test_no_header_value_costs_a_picture(frames_):
+    with tempfile.TemporaryDirectory() as folder:
+        everything(Path(folder), *zip(*frames_, strict=True), pictures=True)
+
+
+@pytest.mark.parametrize("pictures", [False, True])
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"DATE-OBS": "'0001-01-01'"},
+        {"DATE-OBS": "'9999-12-31'"},
+        {"DATE-OBS": "'9999-12-31T23:00:00-12:00'"},
+        {"XPIXSZ": "1e300"},
+        {"XPIXSZ": "5e-324"},
+        {"EXPTIME": "1e300"},
+        {"EXPTIME": "5e-324"},
+        {"EXPTIME": "1" + "0" * 65},
+        {"EXPTIME": "1e999", "XPIXSZ": "nan"},
+    ],
+    ids=str,
+)
+def test_values_that_cost_a_summary_once(tmp_path, cards, pictures):
+    rows = everything(tmp_path, [{"EXPTIME": "1.0", "FILTER": "'r'"} | cards] * 7, [0] * 5 + [3, 9], pictures)
+    assert len(rows) == 7
+    unusable = {"EXPTIME", "XPIXSZ"} & set(cards)
+    assert all(row["remark"].count("is not used") == len(unusable) for row in rows)
+
+
+def test_a_text_of_any_length_is_cut(tmp_path):
+    text = "x" * 200_000
+    header = fits.Header({"IMAGETYP": "LIGHT", "OBJECT": text})
+    fits.PrimaryHDU(np.zeros((2, 3), np.uint8), header).writeto(tmp_path / "a.fits")
+    files = frames.scan(tmp_path, tmp_path / "c.json", frames.keywords_needed(CONFIG))
+    (frame,) = frames.frames(files, CONFIG)
+    light = frames.table_row(frame, CONFIG)
+    assert light["object"] == "x" * 1000 + "…"
+    summary.write_summary(summary.summary_rows([light], [None]), tmp_path / "s.csv", tmp_path / "s.ecsv")
+    assert night.read_summary(tmp_path / "s.csv")[0]["object"] == light["object"]
+    assert Table.read(tmp_path / "s.ecsv")["object"][0] == light["object"]

@@ -6,20 +6,19 @@ grow in proportion to time, which is what the dark current only stands for;
 docs/static_masks.md compares the two.
 """
 
-import os
 import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask import FrameError, quantities
-from lightmask.fitsfile import Header, Value
+from lightmask import FrameError
+from lightmask.fitsfile import Value
 from lightmask.flags import count_text
-from lightmask.frames import exposure_of
-from lightmask.images import Image, read
+from lightmask.frames import exposure_of, gain_of
 from lightmask.logs import warn
-from lightmask.static_masks import same_shape, write_mask
+from lightmask.sources import OpenSources, Rows, Source, check_shape, usable, write_left_out
+from lightmask.static_masks import Output, write_empty_mask, write_mask
 
 FloatImage = NDArray[np.floating[Any]]
 
@@ -97,16 +96,16 @@ def nonlinear(darks: list[Dark], limit: float) -> NDArray[np.bool_]:
 
 
 def combine(
-    darks: list[tuple[str, str]], gains: list[float], shape: tuple[int, ...], sigma_clip: float, memory: float
+    darks: list[Rows], gains: list[float], shape: tuple[int, ...], sigma_clip: float, memory: float
 ) -> FloatImage:
     """Average darks of the same exposure time, without values far from their median.
 
-    By `ccdproc.Combiner`, in bands of rows.
+    By `ccdproc.Combiner`, in bands of rows, of which each is read once.
 
     Parameters
     ----------
-    darks : list of (str, str)
-        File and name of each.
+    darks : list of Rows
+        The images.
     gains : list of float
         Gain of each, in e-/adu.
     shape : tuple of int
@@ -125,16 +124,17 @@ def combine(
     combined = np.empty(shape)
     for start in range(0, shape[0], rows):
         band = slice(start, start + rows)
-        values = [_electrons(read(*dark)[0], gain, band) for dark, gain in zip(darks, gains, strict=True)]
+        values = [_electrons(dark, gain, band) for dark, gain in zip(darks, gains, strict=True)]
         combined[band] = values[0] if len(values) == 1 else _average(values, sigma_clip)
     return combined
 
 
-def _electrons(image: Image, gain: float, rows: slice) -> FloatImage:
-    values = image.data[rows] * np.float64(gain)
+def _electrons(dark: Rows, gain: float, rows: slice) -> FloatImage:
+    data, mask = dark.read(rows)
+    values = data * np.float64(gain)
     values[~np.isfinite(values)] = np.nan
-    if image.mask is not None:
-        values[image.mask[rows]] = np.nan
+    if mask is not None:
+        values[mask] = np.nan
     return values
 
 
@@ -204,14 +204,16 @@ def hot_pixels(darks: list[Dark], threshold: float, linearity: float | None) -> 
 
 
 def make_dark_mask(
-    darks: list[tuple[str, str]],
+    darks: list[Source],
     cards: dict[str, str],
     keywords: list[str],
     config: dict[str, Any],
-    output: str | os.PathLike,
+    shape: tuple[int, ...],
+    output: Output,
+    required: bool = True,
     memory: float = 1e9,
 ) -> None:
-    """Make a dark mask from the darks of one camera.
+    """Make a dark mask from those darks of one camera that can be used.
 
     Parameters
     ----------
@@ -224,64 +226,73 @@ def make_dark_mask(
     config : dict
         ``make_dark_mask``, ``unit`` and ``unit_names`` of the configuration, and ``combined``, the
         keywords that may say of how many frames a dark is the combination.
-    output : path
-        FITS file to write.
+    shape : tuple of int
+        Of the frames that the mask is for. A dark of another shape is left out, as is one that cannot be
+        read, or has no exposure time or gain.
+    output : Output
+        Where to write.
+    required : bool
+        Whether it is an error that no dark can be used; else an empty mask is written.
     memory : float
         Bytes that the combination of darks may use, roughly.
 
     Raises
     ------
     FrameError
-        If a dark cannot be read, has no exposure time or gain, or another shape than the others.
+        If none can be used and a mask is required, or a dark changes meanwhile.
     """
     parameters = config["make_dark_mask"]
     threshold, linearity = parameters["threshold"], parameters["linearity"]
-    found = [_described(dark, config) for dark in darks]
-    same_shape([(name, description.shape) for (_, name), description in zip(darks, found, strict=True)])
-    combined = []
-    for places in same_exposures([description.exposure for description in found]):
-        exposure = float(np.mean([found[place].exposure for place in places]))
-        electrons = combine(
-            [darks[place] for place in places],
-            [found[place].gain for place in places],
-            found[0].shape,
-            parameters["sigma_clip"],
-            memory,
+    with OpenSources(len(darks)) as files:
+        found, left_out = usable(
+            darks, lambda file, name: files.open(file, name, lambda rows: _described(rows, shape, config))
         )
-        combined.append(Dark(electrons, exposure, sum(found[place].frames for place in places)))
+        if not found:
+            write_empty_mask("dark", shape, left_out, required, output)
+            return
+        images = [rows for _, (rows, _) in found]
+        said = [description for _, (_, description) in found]
+        combined = []
+        for places in same_exposures([description.exposure for description in said]):
+            electrons = combine(
+                [images[place] for place in places],
+                [said[place].gain for place in places],
+                shape,
+                parameters["sigma_clip"],
+                memory,
+            )
+            exposure = float(np.mean([said[place].exposure for place in places]))
+            combined.append(Dark(electrons, exposure, sum(said[place].frames for place in places)))
     mask = hot_pixels(combined, threshold, linearity)
     made: dict[str, Value] = {
         "EXPOSURES": " ".join(f"{dark.exposure:g}" for dark in combined),
-        "GAIN": found[0].gain,
+        "GAIN": said[0].gain,
         "THRESHOLD": threshold,
     }
     if len(combined) > 1 and linearity is not None:
         made["LINEARITY"] = linearity
-    if len(darks) > len(combined):
+    if len(images) > len(combined):
         made["SIGMA_CLIP"] = parameters["sigma_clip"]
-    sources = [(name, description.digest) for (_, name), description in zip(darks, found, strict=True)]
-    write_mask(mask, "dark", cards, found[0].header, keywords, made, sources, output)
+    names = [(rows.name, rows.digest) for rows in images]
+    write_mask(mask, "dark", cards, images[0].header, keywords, made, names, output.mask)
+    write_left_out(left_out, True, output.left_out)
 
 
 class _Description(NamedTuple):
     """What a dark's header says, for this purpose."""
 
-    header: Header
-    digest: str
-    shape: tuple[int, ...]
     gain: float
     exposure: float
     frames: int
 
 
-def _described(dark: tuple[str, str], config: dict[str, Any]) -> _Description:
-    image, digest = read(*dark)
+def _described(dark: Rows, shape: tuple[int, ...], config: dict[str, Any]) -> _Description:
+    check_shape(dark.name, dark.shape, shape)
     try:
-        gain = quantities.value(config["make_dark_mask"]["gain"], image.header, quantities.GAIN, "make_dark_mask: gain")
-        quantities.check_unit(image.header, gain, config, "make_dark_mask: gain")
-        exposure = exposure_of(image.header, config)
+        gain = gain_of(dark.header, config)
+        exposure = exposure_of(dark.header, config)
     except FrameError as error:
-        raise FrameError(f"{dark[1]}: {error}") from None
-    numbers = (image.header.get(keyword) for keyword in config["combined"])
+        raise FrameError(f"{dark.name}: {error}") from None
+    numbers = (dark.header.get(keyword) for keyword in config["combined"])
     frames = max((n for n in numbers if isinstance(n, int) and not isinstance(n, bool)), default=1)
-    return _Description(image.header, digest, image.data.shape, gain, exposure, max(frames, 1))
+    return _Description(gain, exposure, max(frames, 1))

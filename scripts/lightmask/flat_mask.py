@@ -5,7 +5,7 @@ counts everything cancels that is in proportion to the light, dust and vignettin
 included; what is left are pixels that are not.
 """
 
-import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,17 +14,32 @@ from numpy.typing import NDArray
 from lightmask import FrameError
 from lightmask.badpixels import ccdmask
 from lightmask.fitsfile import Value
-from lightmask.images import Image, fill, read
+from lightmask.images import Image, bands, fill, opened, read, read_image, readable
+from lightmask.lacosmic import median_of
 from lightmask.logs import warn
-from lightmask.static_masks import same_shape, write_mask
+from lightmask.sources import Source, check_shape, usable, write_left_out
+from lightmask.static_masks import Output, write_empty_mask, write_mask
 
 
 def counts(flat: Image) -> float:
-    """Give the median of the pixels that are finite and not masked; NaN if there are none."""
-    usable = np.isfinite(flat.data)
-    if flat.mask is not None:
-        usable &= ~flat.mask
-    return float(np.median(flat.data[usable])) if usable.any() else np.nan
+    """Return the median of the pixels that are finite and not masked; NaN if there are none.
+
+    Rows of a large image are read whenever they are wanted: it is never in memory as a whole.
+    """
+    dtype = np.float32 if flat.data.dtype == np.float32 else np.float64
+
+    def known() -> Iterator[NDArray[Any]]:
+        for rows in bands(flat.data.shape):
+            data = flat.data[rows]
+            usable = np.isfinite(data)
+            if flat.mask is not None:
+                usable &= flat.mask[rows] == 0
+            yield data[usable].astype(dtype, copy=False)
+
+    if not any(part.size for part in known()):
+        return np.nan
+    lower, upper = (median_of(known, dtype, upper) for upper in (False, True))
+    return float(np.mean(np.array([lower, upper])) if lower != upper else lower)  # as numpy.median does
 
 
 def extremes(found: list[float], least_difference: float) -> tuple[int, int | None]:
@@ -82,13 +97,15 @@ def flat_mask(brighter: Image, fainter: Image | None, parameters: dict[str, Any]
 
 
 def make_flat_mask(
-    flats: list[tuple[str, str]],
+    flats: list[Source],
     cards: dict[str, str],
     keywords: list[str],
     config: dict[str, Any],
-    output: str | os.PathLike,
+    shape: tuple[int, ...],
+    output: Output,
+    required: bool = True,
 ) -> None:
-    """Make a flat mask from the flats of one camera and filter.
+    """Make a flat mask from those flats of one camera and filter that can be used.
 
     Parameters
     ----------
@@ -100,46 +117,52 @@ def make_flat_mask(
         What the mask takes over from their headers.
     config : dict
         The configuration's ``make_flat_mask``.
-    output : path
-        FITS file to write.
+    shape : tuple of int
+        Of the frames that the mask is for. A flat of another shape is left out, as is one that cannot be
+        read, or has no counts.
+    output : Output
+        Where to write.
+    required : bool
+        Whether it is an error that no flat can be used; else an empty mask is written.
 
     Raises
     ------
     FrameError
-        If a flat cannot be read, has no counts, or another shape than the others.
+        If none can be used and a mask is required, or a flat changes meanwhile.
     """
-    found, shapes = [], []
-    for file, name in flats:  # one at a time: a night may have hundreds
-        flat, _ = read(file, name)
-        found.append(counts(flat))
-        print(f"{name}: median {found[-1]:g}")
-        if not found[-1] > 0:
-            raise FrameError(
-                f"{name}: the median of its pixels is {found[-1]:g}, expected counts above 0; take it out of the folder"
-            )
-        shapes.append((name, flat.data.shape))
-    same_shape(shapes)
+    found, left_out = usable(flats, lambda file, name: _counted(file, name, shape))
+    if not found:
+        write_empty_mask("flat", shape, left_out, required, output)
+        return
     parameters = dict(config)
     least_difference = parameters.pop("least_difference")
-    brightest, faintest = extremes(found, least_difference)
-    chosen = [flats[place] for place in (brightest, faintest) if place is not None]
+    files = {name: file for file, name in flats}
+    brightest, faintest = extremes([median for _, median in found], least_difference)
+    chosen = [found[place][0] for place in (brightest, faintest) if place is not None]
     if faintest is None:
         why = (
-            f"counts of {len(flats)} flats differ by less than {least_difference:g} of the brightest"
-            if len(flats) > 1
+            f"counts of {len(found)} flats differ by less than {least_difference:g} of the brightest"
+            if len(found) > 1
             else "there is no other uncombined flat"
         )
-        warn(f"{chosen[0][1]}: the flat mask is made from this flat alone, as {why}")
-    images = [read(*flat) for flat in chosen]
+        warn(f"{chosen[0]}: the flat mask is made from this flat alone, as {why}")
+    images = [read(files[name], name) for name in chosen]
     mask = flat_mask(images[0][0], images[1][0] if faintest is not None else None, parameters)
     made: dict[str, Value] = {"METHOD": "one flat" if faintest is None else "ratio flat2 / flat1"}
-    write_mask(
-        mask,
-        "flat",
-        cards,
-        images[0][0].header,
-        keywords,
-        made | parameters,
-        [(name, digest) for (_, name), (_, digest) in zip(chosen, images, strict=True)],
-        output,
-    )
+    names = [(name, digest) for name, (_, digest) in zip(chosen, images, strict=True)]
+    write_mask(mask, "flat", cards, images[0][0].header, keywords, made | parameters, names, output.mask)
+    write_left_out(left_out, True, output.left_out)
+
+
+def _counted(file: str, name: str, shape: tuple[int, ...]) -> float:
+    with opened(file, name) as (hdus, _):
+        flat = read_image(hdus, name)
+        check_shape(name, flat.data.shape, shape)
+        with readable(name):
+            median = counts(flat)
+    print(f"{name}: median {median:g}")
+    if not median > 0:
+        raise FrameError(
+            f"{name}: the median of its pixels is {median:g}, expected counts above 0; take it out of the folder"
+        )
+    return median

@@ -27,6 +27,8 @@ FOREIGN_RESULTS = "results of a run"
 """Type of a folder that another run of the workflow writes to, which is not searched."""
 OWN_KEYWORD = "LIGHTMASK VERSION"
 """Keyword of every file that the workflow writes; of them only flat and dark masks are taken in again."""
+LONGEST_TEXT = 1000
+"""Letters of a text of a header in tables. It may have millions, and readers of CSV take 131,072 in a field."""
 TILE_HEIGHT = "ZTILE2"
 """Keyword of tile-compressed frames, one row of pixels where it is missing. The memory to undo it depends on it."""
 
@@ -272,9 +274,9 @@ def scan(
     same_code = key.get("code") == _code()
     files = {path: {"stamp": None, **described} for path, described in (planned or {}).items()}
     for path, status in find_files(folder, leave_out) if folder.is_dir() else ():
-        entry = known.get(path)
+        entry: dict[str, Any] = known.get(path) or {}
         stamp = stamp_of(status) if isinstance(status, os.stat_result) else None
-        unchanged = entry and stamp and (entry["stamp"] or [])[: len(stamp)] == stamp
+        unchanged = stamp and (entry.get("stamp") or [])[: len(stamp)] == stamp
         if not unchanged or (entry["problem"] and not same_code):
             entry = _read(folder / path, keywords, status)
         if isinstance(status, os.stat_result) and status.st_mtime > time.time() + MOST_AHEAD:
@@ -435,4 +437,8 @@ def table_row(frame: Frame, config: dict[str, Any]) -> dict[str, Value]:
         "binning": "x".join(binning),
         **{column: first(frame.cards, keys) for column, keys in keywords.items() if column != "binning"},
     }
-    return {column: names.printable(value) if isinstance(value, str) else value for column, value in row.items()}
+    for column, value in row.items():
+        if isinstance(value, str):
+            text = names.printable(value)
+            row[column] = text if len(text) <= LONGEST_TEXT or column == "path" else f"{text[:LONGEST_TEXT]}…"
+    return row

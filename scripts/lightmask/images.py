@@ -12,6 +12,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,6 +44,10 @@ def bands(shape: tuple[int, ...], least: int = 1) -> Iterator[slice]:
     return (slice(top, min(top + height, shape[0])) for top in range(0, shape[0], height))
 
 
+_digests: ContextVar[dict[str, str] | None] = ContextVar("digests", default=None)
+"""Digests of files, as far as somebody wants to know them."""
+
+
 class Pixels:
     """The image of an HDU, of which a slice of rows, or of rows and columns, gives pixels.
 
@@ -57,25 +62,27 @@ class Pixels:
         Rows and columns.
     dtype : dtype
         Of the pixels, in native byte order.
+    hdu : Hdu
+        As it was given.
     """
 
     def __init__(self, hdu: Hdu):
         self.shape = hdu.shape or ()
         self.dtype = hdu.pixels(slice(0, 0)).dtype
-        self._hdu = hdu
+        self.hdu = hdu
         self._kept: NDArray[Any] | None = None
 
     def __getitem__(self, place: Any) -> NDArray[Any]:
         rows, columns = place if isinstance(place, tuple) else (place, slice(None))
         if self._kept is None and math.prod(self.shape) <= KEPT:
-            self._kept = self._hdu.pixels()
+            self._kept = self.hdu.pixels()
         if self._kept is not None:
             return self._kept[rows, columns]
         if not isinstance(rows, slice):
             return self[rows : rows + 1, columns][0]
         first, end, step = rows.indices(self.shape[0])
         if step == 1:
-            return self._hdu.pixels(rows)[:, columns]
+            return self.hdu.pixels(rows)[:, columns]
         return np.concatenate([self[row : row + 1, columns] for row in range(first, end, step)])
 
 
@@ -114,7 +121,7 @@ def readable(name: str) -> Iterator[None]:
 @contextmanager
 def unchanged(
     paths: Iterable[str | os.PathLike], names: Iterable[str], planned: Iterable[Stamp | None]
-) -> Iterator[None]:
+) -> Iterator[dict[str, str]]:
     """Refuse files that are not those of the plan, or that change before the context ends.
 
     What is made of a file takes its time, and is newer than a change in the meantime: nobody
@@ -131,6 +138,11 @@ def unchanged(
         What `lightmask.files.stamp_of` returned for each when the folder was searched; None for a
         file that was not there then.
 
+    Yields
+    ------
+    dict
+        SHA-256 by name of every file that is `opened` in the context.
+
     Raises
     ------
     FrameError
@@ -141,7 +153,12 @@ def unchanged(
     for (_, name), stamp, expected in zip(pairs, before, planned, strict=True):
         if expected is not None and stamp != expected[: len(stamp)]:
             raise FrameError(f"{name}: {REPLACED}")
-    yield
+    digests: dict[str, str] = {}
+    token = _digests.set(digests)
+    try:
+        yield digests
+    finally:
+        _digests.reset(token)
     for (path, name), stamp in zip(pairs, before, strict=True):
         if _stamp(path, name) != stamp:
             raise FrameError(f"{name}: {CHANGED}")
@@ -219,6 +236,8 @@ def opened(path: str | os.PathLike, name: str) -> Iterator[tuple[list[Hdu], str]
             watched = _Watched(path, name)
             file: Any = files.enter_context(io.BufferedReader(watched))
             digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if (seen := _digests.get()) is not None:
+                seen[name] = digest
             print(records.note(name, digest, watched.before))
             file.seek(0)
             if module := COMPRESSION.get(file.peek(2)[:2]):

@@ -78,6 +78,15 @@ class MaskMatcher:
                 return found
         return []
 
+    def remarks(self, light: Frame) -> list[str]:
+        """Say which masks a frame is masked without because flats or darks cannot be used."""
+        kinds = {kind for kind, _ in self.applying(light)} | set(self.required)
+        return [
+            f"masked without a {kind} mask: {'; '.join(f'{mask.path}: {mask.problem}' for mask in unusable)}"
+            for kind, unusable in self.unusable.items()
+            if unusable and kind not in kinds
+        ]
+
     def problem(self, light: Frame) -> str:
         """Say which kind of mask a frame must have but has not, and why none applies."""
         kinds = {kind for kind, _ in self.applying(light)}

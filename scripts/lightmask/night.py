@@ -5,14 +5,14 @@ import html
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from lightmask.files import whole_file
 from lightmask.flags import BITS, Flag
-from lightmask.pictures import COLOURS, without_middle
+from lightmask.pictures import COLOURS, shown, without_middle
 
 Row = Mapping[str, Any]
 
@@ -23,6 +23,10 @@ CERTAIN, MUCH = 5, 1.5
 ON_SOURCES, LEAST_EVENTS = 0.3, 10
 MANY_SATURATED = 1e-3
 """Fraction of a frame's pixels."""
+EXPOSURES, PIXEL_SIZES = (1e-6, 1e9), (1e-3, 1e4)
+"""Least and most that an exposure time in s, and the side of a pixel in um, can be. A header may hold any number."""
+YEARS = 1900, 2199
+"""First and last year of dates that can be drawn."""
 MOST_REMARKS, MOST_SETTINGS = 12, 10
 """What is listed in the picture; the table has all."""
 
@@ -31,8 +35,14 @@ def number(value: Any) -> float:
     """Read a number from a table; NaN where there is none."""
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # of a whole number that is too large
         return math.nan
+
+
+def within(value: Any, limits: tuple[float, float]) -> float:
+    """Read a number from a table; NaN where there is none, or where it is out of limits."""
+    found = number(value)
+    return found if limits[0] <= found <= limits[1] else math.nan
 
 
 def exposure_area(row: Row) -> float:
@@ -40,19 +50,20 @@ def exposure_area(row: Row) -> float:
 
     The former where the pixel size is known. NaN without an exposure time.
     """
-    side = number(row["pixel_size"])
-    per_pixel = (side * 1e-4) ** 2 if side > 0 else 1e-6
-    found = number(row["exposure"]) * number(row["pixels"]) * per_pixel
+    side = within(row["pixel_size"], PIXEL_SIZES)
+    per_pixel = 1e-6 if math.isnan(side) else (side * 1e-4) ** 2
+    found = within(row["exposure"], EXPOSURES) * number(row["pixels"]) * per_pixel
     return found if found > 0 else math.nan
 
 
 def rate_unit(rows: Iterable[Row]) -> str:
     """Give the unit of the rates of a night: of area if the pixel size of every frame is known."""
-    return "s⁻¹ cm⁻²" if all(number(row["pixel_size"]) > 0 for row in rows) else "s⁻¹ Mpix⁻¹"
+    known = all(within(row["pixel_size"], PIXEL_SIZES) > 0 for row in rows)
+    return "s⁻¹ cm⁻²" if known else "s⁻¹ Mpix⁻¹"
 
 
 def remarks(rows: Sequence[Row]) -> list[str]:
-    """Say what is odd about each frame, compared with the rest of the night.
+    """Say what is odd about each frame, compared with the rest of the night, and what of its header cannot be used.
 
     Parameters
     ----------
@@ -65,6 +76,7 @@ def remarks(rows: Sequence[Row]) -> list[str]:
     list of str
         Empty for a frame that is like the others.
     """
+    unusable = [_unusable(row) for row in rows]
     if rate_unit(rows) != "s⁻¹ cm⁻²":
         rows = [{**row, "pixel_size": ""} for row in rows]
     rates = [number(row["cosmic"]) / exposure_area(row) for row in rows]
@@ -73,14 +85,18 @@ def remarks(rows: Sequence[Row]) -> list[str]:
     saturated = [number(row["saturated"]) / number(row["pixels"]) for row in rows if number(row["pixels"]) > 0]
     usually_saturated = median(saturated) if len(saturated) >= LEAST_FRAMES else math.nan
     found = []
-    for row, rate in zip(rows, rates, strict=True):
-        said = []
+    for row, rate, said in zip(rows, rates, unusable, strict=True):
         expected = usual * exposure_area(row)
-        # Pixels of one event come together: the noise is that of events.
+        # Pixels of one event come together: the noise is that of events. Where the median frame has none,
+        # some frames have one all the same.
         per_event = number(row["cosmic"]) / number(row["events"]) if number(row["events"]) > 0 else 1.0
-        away = CERTAIN * math.sqrt(max(expected, 0.0) * per_event) if math.isfinite(expected) else math.nan
+        away = CERTAIN * math.sqrt(max(expected, per_event) * per_event) if math.isfinite(expected) else math.nan
         if rate > MUCH * usual and number(row["cosmic"]) > expected + away:
-            said.append(f"{rate / usual:.1f} times the usual cosmic-ray pixels for its exposure")
+            said.append(
+                f"{rate / usual:.1f} times the usual cosmic-ray pixels for its exposure"
+                if usual > 0
+                else f"{number(row['cosmic']):.0f} cosmic-ray pixels, and usually none"
+            )
         if rate < usual / MUCH and number(row["cosmic"]) < expected - away:
             said.append(f"only {rate / usual:.2f} of the usual cosmic-ray pixels for its exposure")
         if number(row["events"]) >= LEAST_EVENTS and number(row["on_sources"]) > ON_SOURCES:
@@ -95,6 +111,16 @@ def remarks(rows: Sequence[Row]) -> list[str]:
     return found
 
 
+def _unusable(row: Row) -> list[str]:
+    """Say which values of a header that rates depend on cannot be used."""
+    said = []
+    for column, (least, most), unit in (("exposure", EXPOSURES, "s"), ("pixel_size", PIXEL_SIZES, "um")):
+        if row[column] != "" and math.isnan(within(row[column], (least, most))):
+            found = without_middle(str(row[column]), 40)
+            said.append(f"its {column} is not used: {found}, expected {least:g} to {most:g} {unit}; correct its header")
+    return said
+
+
 def read_summary(path: str | os.PathLike) -> list[dict[str, str]]:
     """Read the summary of a night."""
     with open(path, newline="", encoding="utf-8") as file:
@@ -102,6 +128,21 @@ def read_summary(path: str | os.PathLike) -> list[dict[str, str]]:
 
 
 def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.PathLike) -> None:
+    """Draw what became of the frames of a night, over time, into a PNG file.
+
+    Parameters
+    ----------
+    rows, seconds
+        As of `night_figure`.
+    picture : path
+        Where to write.
+    """
+    figure = night_figure(rows, seconds)
+    with whole_file(picture) as part:
+        figure.savefig(part, format="png", metadata={"Software": None})
+
+
+def night_figure(rows: Sequence[Row], seconds: Sequence[float]) -> Any:
     """Draw what became of the frames of a night, over time.
 
     Parameters
@@ -110,8 +151,12 @@ def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.
         Of the summary.
     seconds : sequence of float
         How long masking each frame took; NaN if not known.
-    picture : path
-        PNG file.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Its axes show, from above, the rates of cosmic-ray pixels and of events, the fraction of pixels
+        per reason, and the seconds.
     """
     # pyplot, and thereby a second of imports, is not needed.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -121,7 +166,7 @@ def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.
     unit = rate_unit(rows)
     if "cm" not in unit:
         rows = [{**row, "pixel_size": ""} for row in rows]
-    times = _times(rows)
+    times, undated = _times(rows)
     listed = [row for row in rows if row["remark"]][:MOST_REMARKS]
     below = 0.75 + 0.22 * len(listed)  # inches, for the numbers of the last axis and the remarks
     height = 10 + below
@@ -149,7 +194,7 @@ def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.
         duration.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         duration.set_xlabel("time of exposure (UTC)")
     else:
-        duration.set_xlabel("frame, in order of names")
+        duration.set_xlabel(plain(shown(f"frame, in order of names{undated}", 10)))
     done = sum(bool(row["pixels"]) for row in rows)
     title = f"{len(rows)} LIGHT frames" + (f", {len(rows) - done} of them without a result" if done < len(rows) else "")
     figure.suptitle(title, x=0.02, y=1 - 0.1 / height, ha="left", va="top", fontsize=15)
@@ -157,9 +202,9 @@ def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.
         lines = [f"{mark}  {without_middle(row['path'], 60)}: {row['remark']}" for mark, row in enumerate(listed, 1)]
         more = sum(bool(row["remark"]) for row in rows) - len(listed)
         lines += [f"and {more} more in the summary"] * bool(more)
-        figure.text(0.02, 0.1 / height, "\n".join(map(plain, lines)), ha="left", va="bottom", fontsize=9)
-    with whole_file(picture) as part:
-        figure.savefig(part, format="png", metadata={"Software": None})
+        text = "\n".join(plain(shown(line, 9)) for line in lines)
+        figure.text(0.02, 0.1 / height, text, ha="left", va="bottom", fontsize=9)
+    return figure
 
 
 def _draw_settings(rows: Sequence[Row], times: Sequence[Any], seconds: Sequence[float], axes: Sequence[Any]) -> None:
@@ -176,7 +221,9 @@ def _draw_settings(rows: Sequence[Row], times: Sequence[Any], seconds: Sequence[
             "markersize": 6,
         }
         x = [times[n] for n in own]
-        label = plain(without_middle(setting, 24)) if place < MOST_SETTINGS else None
+        # matplotlib leaves out of the legend what begins with _.
+        named = plain(shown(without_middle(setting, 24), 10))
+        label = f" {named}" * (place < MOST_SETTINGS) or None
         pixels.plot(x, [number(rows[n]["cosmic"]) / exposure_area(rows[n]) for n in own], label=label, **style)
         events.plot(x, [number(rows[n]["events"]) / exposure_area(rows[n]) for n in own], **style)
         duration.plot(x, [seconds[n] for n in own], **style)
@@ -213,12 +260,23 @@ def _setting(row: Row) -> str:
     )
 
 
-def _times(rows: Sequence[Row]) -> list[Any]:
-    """Give the times of the exposures or, if one has none that can be read, the places in the table."""
-    try:
-        return [datetime.fromisoformat(str(row["date"]).strip()).replace(tzinfo=None) for row in rows]
-    except ValueError:
-        return list(range(1, len(rows) + 1))
+def _times(rows: Sequence[Row]) -> tuple[list[Any], str]:
+    """Give the times of the exposures or, if not all of them can be drawn, the places in the table, and why."""
+    times = []
+    for row in rows:
+        said = str(row["date"]).strip()
+        try:
+            time = datetime.fromisoformat(said)
+            # One near the end of all years may not have a UTC.
+            time = time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+        except (ValueError, OverflowError):
+            time = datetime.min
+        if not YEARS[0] <= time.year <= YEARS[1]:
+            found = f"{said!r}, expected such as 2025-05-30T01:02:03" if said else "not known"
+            why = f": the date of {without_middle(str(row['path']), 30)} is {without_middle(found, 80)}"
+            return list(range(1, len(rows) + 1)), why if any(row["date"] for row in rows) else ""
+        times.append(time)
+    return times, ""
 
 
 def plain(text: str) -> str:

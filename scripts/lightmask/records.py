@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lightmask.files import Stamp
+from lightmask.files import Stamp, whole_file
 from lightmask.fitsfile import FitsError, Header, read_header
 
 DIGITS = 32
@@ -51,6 +51,13 @@ def read(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError, FitsError, ValueError):
         return {}
     return from_header(header) if header else {}
+
+
+def add(path: Path | str, recipe: str, sources: Mapping[str, str]) -> None:
+    """Add recipe and sources to a JSON file, which stands beside the result that they are of."""
+    found = json.loads(Path(path).read_text(encoding="utf-8"))
+    with whole_file(path) as part:
+        part.write_text(json.dumps({**found, "recipe": recipe, "sources": dict(sources)}), encoding="utf-8")
 
 
 def holds(record: Mapping[str, Any], recipe: str, sources: Mapping[str, str]) -> bool:

@@ -5,20 +5,37 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lightmask import FrameError, names
-from lightmask.fitsfile import Header, Value, image_hdu, shape_text, write
+from lightmask.fitsfile import Header, Value, image_hdu, write
 from lightmask.flags import count_text
 from lightmask.frames import DARK, DARK_MASK, FLAT, FLAT_MASK, Frame, first
+from lightmask.logs import warn
 from lightmask.provenance import add_card, add_source
+from lightmask.sources import told, write_left_out
 
 FOLDER = "results/static_masks"
 MADE_FROM = {"flat": FLAT, "dark": DARK}
 TYPES = {"flat": FLAT_MASK, "dark": DARK_MASK}
+
+
+class Output(NamedTuple):
+    """Where a mask is written.
+
+    Attributes
+    ----------
+    mask : path
+        FITS file: 8-bit, 1 is bad.
+    left_out : path
+        JSON file: which sources could not be used, and whether a mask was made of the others.
+    """
+
+    mask: str | os.PathLike
+    left_out: str | os.PathLike
 
 
 @dataclass(frozen=True)
@@ -100,17 +117,6 @@ def type_cards(kind: str, config: dict[str, Any]) -> dict[str, str]:
     return {"IMAGETYP": usual} | {config["frame_type"]["keywords"][0]: said}
 
 
-def same_shape(shapes: list[tuple[str, tuple[int, ...]]]) -> None:
-    """Refuse frames, given by name and shape, that differ in shape although the plan says they agree."""
-    first_name, first_shape = shapes[0]
-    for name, shape in shapes:
-        if shape != first_shape:
-            raise FrameError(
-                f"{name}: shape {shape_text(shape)}, {first_name} {shape_text(first_shape)}; "
-                "it changed since the folder was searched, start again"
-            )
-
-
 def write_mask(
     mask: NDArray[np.bool_],
     kind: str,
@@ -158,3 +164,36 @@ def write_mask(
     for number, (name, digest) in enumerate(sources, 1):
         add_source(hdu.header, f"{kind}{number}", name, digest)
     write([hdu], output)
+
+
+def write_empty_mask(
+    kind: str, shape: tuple[int, ...], left_out: list[dict[str, str]], required: bool, output: Output
+) -> None:
+    """Write a mask without bad pixels where no flat or dark can be used, so that frames are masked without it.
+
+    It does not say that it is a flat mask or a dark mask: in the folder of another night it must not pass for one.
+
+    Parameters
+    ----------
+    kind : str
+        ``flat`` or ``dark``.
+    shape : tuple of int
+        Of the frames that need the mask.
+    left_out : list of dict
+        Of `lightmask.sources.usable`.
+    required : bool
+        Whether frames must have such a mask.
+    output : Output
+        Where to write.
+
+    Raises
+    ------
+    FrameError
+        If it is required. The message names all sources.
+    """
+    if required:
+        raise FrameError(told(left_out))
+    warn(f"no {kind} mask can be made: none of its {len(left_out)} sources can be used; frames are masked without it")
+    made: dict[str, Value] = {"METHOD": "none, no source could be used"}
+    write_mask(np.zeros(shape, np.bool_), kind, {}, Header(), (), made, (), output.mask)
+    write_left_out(left_out, False, output.left_out)

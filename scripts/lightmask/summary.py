@@ -72,21 +72,23 @@ def summary_rows(
     ----------
     lights : iterable of dict
         Of each LIGHT frame ``path``, ``masked_frame``, the columns that come from its
-        header and, if it was not masked, ``problem``.
+        header and, if it was not masked, ``problem``; ``remarks``, a list of str, if there are any.
     statistics : iterable of path or None
         For each of them the file that `masking.mask_frame` wrote, if it did.
     """
-    rows = []
+    rows, said = [], []
     for light, file in zip(lights, statistics, strict=True):
         row = {column: light.get(column, "") for column in SUMMARY_COLUMNS}
+        found: dict[str, Any] = {}
         if file is not None:
             found = json.loads(Path(file).read_text(encoding="utf-8"))
             row |= {column: found[column] for column in COUNTS}
             row["iterations"] = " ".join(map(str, found["iterations"]))
             row |= {column: found[column] for column in ("events", "on_sources") if column in found}
         rows.append(row)
-    for row, remark in zip(rows, remarks(rows), strict=True):
-        row["remark"] = remark
+        said.append([*light.get("remarks", []), *found.get("remarks", [])])
+    for row, own, remark in zip(rows, said, remarks(rows), strict=True):
+        row["remark"] = "; ".join([*own, *filter(None, [remark])])
     return rows
 
 
