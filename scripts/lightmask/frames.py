@@ -23,7 +23,7 @@ MOST_AHEAD = 1.0
 OWN_KEYWORD = "LIGHTMASK VERSION"
 """Keyword of every file that the workflow writes; of them only flat and dark masks are taken in again."""
 LONGEST_TEXT = 1000
-"""Letters of a header's text in tables. It may have millions, and no reader of CSV takes a field of more than 131,072."""
+"""Letters of a header's text in tables. It may have millions, and CSV readers take no field of more than 131,072."""
 TILE_HEIGHT = "ZTILE2"
 """Keyword of tile-compressed frames, one row of pixels where it is missing. The memory to undo it depends on it."""
 
