@@ -68,7 +68,7 @@ def test_frames_that_are_alike_get_no_remark():
 @pytest.mark.parametrize(
     ("changes", "remark"),
     [
-        ({"cosmic": 400}, "4.3 times the usual cosmic-ray pixels for its exposure"),
+        ({"cosmic": 400}, "4.0 times the usual cosmic-ray pixels for its exposure"),
         ({"cosmic": 400, "exposure": 400.0}, ""),
         ({"cosmic": 2, "exposure": 400.0, "events": 1}, "only 0.0"),
         ({"on_sources": 0.5}, "50% of its cosmic-ray pixels sit on sources"),

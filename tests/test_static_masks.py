@@ -602,6 +602,42 @@ def test_like_exposures_are_found():
     assert dark_mask.same_exposures([180.0057, 30.0, 180.0092, 30.1]) == [[1, 3], [0, 2]]
 
 
+@pytest.mark.parametrize(("ratio", "groups"), [(1.0199, 1), (1.0201, 2)])
+def test_exposures_are_alike_up_to_2_percent(ratio, groups):
+    assert len(dark_mask.same_exposures([100.0, 100 * ratio])) == groups
+
+
+def test_sigma_is_that_of_gaussian_noise():
+    assert dark_mask.sigma(np.array([0.0, 1, 2, 3, 4, nan, np.inf])) == pytest.approx(1.4826, rel=1e-5)
+    assert dark_mask.sigma(np.random.default_rng(1).normal(5, 3, 400_000)) == pytest.approx(3, rel=0.01)
+    assert np.isnan(dark_mask.sigma(np.full(4, nan)))
+
+
+@pytest.mark.parametrize(("threshold", "warned"), [(5.01, False), (4.99, True)])
+def test_a_threshold_below_5_sigma_of_the_dark_current_is_told(capsys, threshold, warned):
+    noise = np.random.default_rng(1).normal(0, 100, (200, 200))
+    dark_ = Dark(noise * (100 / dark_mask.sigma(noise)), 100.0, 1)  # 1 e-/s
+    dark_mask.hot_pixels([dark_], threshold, None)
+    assert ("WARNING" in capsys.readouterr().out) == warned
+
+
+@pytest.mark.parametrize("frames_", [1, 4])
+@pytest.mark.parametrize(("sigmas", "found"), [(4.99, False), (-4.99, False), (5.01, True), (-5.01, True)])
+def test_proportion_is_tested_in_sigma_of_all_noise(sigmas, found, frames_):
+    noise = np.random.default_rng(1).normal(0, 1, SHAPE)
+    noise *= 3 / dark_mask.sigma(noise)
+    noise -= np.median(noise)
+    # Without noise in the long one, 400 e- there are 40 in the short one.
+    long = np.zeros(SHAPE)
+    long[5, 5] = 400
+    short, level = noise.copy(), 40.0
+    for _ in range(50):  # the variance depends on the counts that it is to give
+        level = 40 + sigmas * np.sqrt(9 + max(level, 0) / frames_ + 0.01 * 400 / frames_)
+    short[5, 5] = level
+    darks = [Dark(short, 10.0, frames_), Dark(long, 100.0, frames_)]
+    assert dark_mask.nonlinear(darks, 5)[5, 5] == found
+
+
 def two_darks(rate=1.0, waning=1.0):
     """Darks of 100 and 1000 s, of which pixel (5, 5) has a rate that falls."""
     random = np.random.default_rng(3)

@@ -35,7 +35,7 @@ def expected(night, tmp_path_factory):
     assert run.returncode == 0, run.output
     found = contents(run.results)
     assert {"masked/sub/c.fits", "summary.ecsv", "pictures/frames/a.fits.png", "regions/a.fits.reg"} <= found.keys()
-    assert sum(name.startswith("static_masks") for name in found) == 2
+    assert sum(name.startswith("static_masks") and name.endswith(".fits") for name in found) == 2
     return found
 
 
