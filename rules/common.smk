@@ -363,7 +363,7 @@ def mask_files(wildcards):
 
 
 def combining_parameters(wildcards):
-    """Give kinds, names and growth of the masks of a set to their job, and a caption."""
+    """Give kinds, names and growth of the masks of a set, a caption and `checksums` to their job."""
     found = MASK_SETS[wildcards.masks]
     rows = [row_of(mask) for _, mask in found]
     said = [
@@ -376,6 +376,7 @@ def combining_parameters(wildcards):
             [mask.path for _, mask in found],
             {kind: CONFIG["grow"][kind] for kind in ("flat", "dark")},
             "  ·  ".join(", ".join(sorted(values)) for values in said if values),
+            CONFIG["checksums"],
         ]
     )
 
@@ -476,7 +477,7 @@ def masking_parameters(wildcards):
     seconds = night.number(row["exposure"])
     exposure = [f"{seconds:.4g} s"] if seconds > 0 else []
     said = [row["filter"], *exposure, row["object"], row["date"], row["camera"]]
-    keys = ("cosmic_rays", "masked", "grow", "unit", "unit_names")
+    keys = ("cosmic_rays", "masked", "grow", "unit", "unit_names", "checksums")
     return sealed(
         [
             frame.path,

@@ -24,7 +24,7 @@ rule make_flat_mask:
         names=source_names,
         cards=static_masks.type_cards("flat", CONFIG),
         keywords=kept_keywords,
-        config=CONFIG["make_flat_mask"],
+        config={key: CONFIG[key] for key in ("make_flat_mask", "checksums")},
         library=LIBRARY,
     message:
         "Making {wildcards.static_mask}"
@@ -55,7 +55,10 @@ rule make_dark_mask:
         memory=COMBINING_BYTES,
         config={
             "combined": CONFIG["frame_type"]["combined"],
-            **{key: CONFIG[key] for key in ("make_dark_mask", "unit", "unit_names")},
+            **{
+                key: CONFIG[key]
+                for key in ("make_dark_mask", "unit", "unit_names", "checksums")
+            },
         },
         library=LIBRARY,
     message:

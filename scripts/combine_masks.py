@@ -10,9 +10,9 @@ from lightmask.masks import combine_files
 
 def main(files, params, output):
     """Combine masks, and draw the combination if that is asked for."""
-    kinds, names, radii, caption = json.loads(params)
+    kinds, names, radii, caption, checksums = json.loads(params)
     with unchanged(files, names):
-        combine_files(list(zip(kinds, files, names, strict=True)), radii, output.mask)
+        combine_files(list(zip(kinds, files, names, strict=True)), radii, output.mask, checksums)
     if output.get("picture"):
         from lightmask.pictures import draw_combined_mask
 

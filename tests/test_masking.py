@@ -276,6 +276,67 @@ def test_a_missing_keyword_is_refused(tmp_path):
     refused(tmp_path, "no EGAIN", cosmic_rays={"gain": "EGAIN"})
 
 
+def damaged(path, packing=bytes, **cards):
+    """Write a frame with checksums of which a bit of the data has changed since; other cards come later still."""
+    data = noise()
+    header = fits.Header({"IMAGETYP": "LIGHT"})
+    if packing == "tiles":
+        image = fits.CompImageHDU(data.astype(np.int16), header, compression_type="RICE_1")
+        fits.HDUList([fits.PrimaryHDU(), image]).writeto(path, checksum=True)
+    else:
+        fits.writeto(path, data, header, checksum=True)
+    content = bytearray(path.read_bytes())
+    content[-2880 if packing == "tiles" else 4000] ^= 1
+    for keyword, value in cards.items():
+        place = content.index(b"END".ljust(80))
+        content[place : place + 160] = f"{keyword:<8}= {value!r}".encode().ljust(80) + b"END".ljust(80)
+    path.write_bytes(content if packing == "tiles" else packing(bytes(content)))
+
+
+DAMAGE = r"DATASUM of HDU \d.* is '\d+', its bytes give \d+; copy it again, or set checksums: ignore"
+
+
+@pytest.mark.parametrize("packing", [bytes, gzip.compress, bz2.compress, "tiles"], ids=["plain", "gz", "bz2", "tiles"])
+def test_data_that_do_not_fit_their_checksums_are_refused_or_remarked(tmp_path, packing, capfd):
+    damaged(tmp_path / "a.fits", packing)
+    with pytest.raises(FrameError, match=rf"^a\.fits: {DAMAGE}$"):
+        run(tmp_path)
+    assert list((tmp_path / "out").iterdir()) == []
+    run(tmp_path, checksums="warn")
+    (remark,) = json.loads((tmp_path / "out/statistics.json").read_text())["remarks"]
+    assert re.fullmatch(rf"a\.fits: {DAMAGE}", remark)
+    assert f"WARNING: {remark}" in capfd.readouterr().out
+    run(tmp_path, checksums="ignore")
+    assert json.loads((tmp_path / "out/statistics.json").read_text())["remarks"] == []
+    assert "SUM" not in capfd.readouterr().out
+
+
+def test_checksums_that_reduction_left_behind_refuse_nothing(tmp_path, capfd):
+    damaged(tmp_path / "a.fits", BUNIT="adu")
+    run(tmp_path)
+    assert json.loads((tmp_path / "out/statistics.json").read_text())["remarks"] == []
+    assert re.search(r"a\.fits: DATASUM of .*: older than the rest of its header\n", capfd.readouterr().out)
+    run(tmp_path, checksums="warn")
+    assert len(json.loads((tmp_path / "out/statistics.json").read_text())["remarks"]) == 1
+
+
+def test_masks_are_checked_too(tmp_path):
+    damaged(tmp_path / "mask.fits")
+    arguments = [[("flat", tmp_path / "mask.fits", "mask.fits")], {"flat": 0, "dark": 0}, tmp_path / "combined.fits"]
+    with pytest.raises(FrameError, match=rf"^mask\.fits: {DAMAGE}$"):
+        masks.combine_files(*arguments)
+    masks.combine_files(*arguments, checksums="warn")
+    (tmp_path / "combined.fits").write_bytes(changed_data((tmp_path / "combined.fits").read_bytes()))
+    write_light(tmp_path / "a.fits")
+    with pytest.raises(FrameError, match=rf"^combined\.fits: {DAMAGE}$"):
+        run(tmp_path, combined=tmp_path / "combined.fits")
+
+
+def changed_data(content):
+    """Change a bit of data behind a header of one or two blocks."""
+    return content[:-2000] + bytes([content[-2000] ^ 1]) + content[-1999:]
+
+
 def cut(path, number):
     path.write_bytes(path.read_bytes()[:number])
 

@@ -95,6 +95,12 @@ def test_a_row_holds_the_counts_of_a_masked_frame(tmp_path):
     }
 
 
+def test_remarks_of_a_frame_come_before_those_of_the_night(tmp_path):
+    file = write_statistics(tmp_path / "a.json", remarks=["first\x1b[31m", "second"], events=20, on_sources=0.9)
+    (row,) = summary.summary_rows([light("a.fits")], [file])
+    assert row["remark"].startswith(r"first\x1b[31m; second; 90% of its cosmic-ray pixels sit on sources")
+
+
 def test_a_row_of_a_failed_frame_holds_its_problem():
     (row,) = summary.summary_rows([light("a.fits", problem="broken")], [None])
     assert row["problem"] == "broken"

@@ -97,7 +97,12 @@ def nonlinear(darks: list[Dark], limit: float) -> NDArray[np.bool_]:
 
 
 def combine(
-    darks: list[tuple[str, str]], gains: list[float], shape: tuple[int, ...], sigma_clip: float, memory: float
+    darks: list[tuple[str, str]],
+    gains: list[float],
+    shape: tuple[int, ...],
+    sigma_clip: float,
+    memory: float,
+    checksums: str = "check",
 ) -> FloatImage:
     """Average darks of the same exposure time, without values far from their median.
 
@@ -115,6 +120,8 @@ def combine(
         How far from the median a value is left out, in sigma from the median absolute deviation.
     memory : float
         Bytes that may be used, roughly.
+    checksums : str
+        As in `lightmask.images.opened`.
 
     Returns
     -------
@@ -125,7 +132,7 @@ def combine(
     combined = np.empty(shape)
     for start in range(0, shape[0], rows):
         band = slice(start, start + rows)
-        values = [_electrons(read(*dark)[0], gain, band) for dark, gain in zip(darks, gains, strict=True)]
+        values = [_electrons(read(*dark, checksums)[0], gain, band) for dark, gain in zip(darks, gains, strict=True)]
         combined[band] = values[0] if len(values) == 1 else _average(values, sigma_clip)
     return combined
 
@@ -222,7 +229,7 @@ def make_dark_mask(
     keywords : list of str
         What the mask takes over from their headers.
     config : dict
-        ``make_dark_mask``, ``unit`` and ``unit_names`` of the configuration, and ``combined``, the
+        ``make_dark_mask``, ``unit``, ``unit_names`` and ``checksums`` of the configuration, and ``combined``, the
         keywords that may say of how many frames a dark is the combination.
     output : path
         FITS file to write.
@@ -247,6 +254,7 @@ def make_dark_mask(
             found[0].shape,
             parameters["sigma_clip"],
             memory,
+            "ignore",  # `_described` has looked at them
         )
         combined.append(Dark(electrons, exposure, sum(found[place].frames for place in places)))
     mask = hot_pixels(combined, threshold, linearity)
@@ -275,7 +283,7 @@ class _Description(NamedTuple):
 
 
 def _described(dark: tuple[str, str], config: dict[str, Any]) -> _Description:
-    image, digest = read(*dark)
+    image, digest = read(*dark, config["checksums"])
     try:
         gain = quantities.value(config["make_dark_mask"]["gain"], image.header, quantities.GAIN, "make_dark_mask: gain")
         quantities.check_unit(image.header, gain, config, "make_dark_mask: gain")

@@ -9,10 +9,10 @@ J). A general reader takes longer to import than a frame takes to mask.
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -458,7 +458,7 @@ def split(file: BinaryIO) -> list[Hdu]:
     return hdus
 
 
-# --- writing -----------------------------------------------------------------------
+# --- checksums ---------------------------------------------------------------------
 
 
 def _ones_complement_sum(data: Any) -> int:
@@ -474,6 +474,98 @@ def _folded(total: int) -> int:
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
     return total
+
+
+class Misfit(NamedTuple):
+    """A checksum that does not fit the bytes of its HDU.
+
+    Attributes
+    ----------
+    text : str
+        Which one, in a line.
+    is_stale : bool
+        Whether the header has been changed since its checksums were written, as by software that keeps
+        these cards but not their meaning. If it has not, what has changed are the data.
+    """
+
+    text: str
+    is_stale: bool
+
+
+class _Summed:
+    """A stream that hands on what is read from it, and adds it up.
+
+    Reads of whole words are expected, so that sums of parts are parts of the sum.
+    """
+
+    def __init__(self, file: Any, hand_on: Callable[[bytes], Any]):
+        self.file, self.hand_on, self.total = file, hand_on, 0
+
+    def read(self, size: int) -> bytes:
+        """Read so many bytes; fewer at the end only."""
+        part = self.file.read(size)
+        self.hand_on(part)
+        self.total = _folded(self.total + _ones_complement_sum(part))
+        return part
+
+
+def read_through(file: Any, hand_on: Callable[[bytes], Any]) -> list[Misfit]:
+    """Read a FITS file from its beginning to its end, and check the checksums that it has.
+
+    Parameters
+    ----------
+    file : file
+        It need not seek.
+    hand_on : callable
+        Gets every byte of it, part by part.
+
+    Returns
+    -------
+    list of Misfit
+        One for each HDU whose DATASUM or CHECKSUM does not fit its bytes. Blank cards are not checked.
+    """
+    found: list[Misfit] = []
+    summed: Any = _Summed(file, hand_on)
+    try:
+        number = 0
+        while (header := read_header(summed)) is not None:
+            of_header, summed.total = summed.total, 0
+            size = data_size(header)
+            left = size + -size % BLOCK
+            while left and (part := summed.read(min(left, CHUNK))):
+                left -= len(part)
+            name = Hdu(header).name
+            hdu = f"HDU {number} ({name})" if name else f"HDU {number}"
+            found += _misfits(hdu, header, of_header, summed.total)
+            number, summed.total = number + 1, 0
+    except FitsError:
+        found = []  # what is no FITS has no checksums: `split` says what is wrong with it
+    while part := file.read(CHUNK):
+        hand_on(part)
+    return found
+
+
+def _misfits(hdu: str, header: Header, of_header: int, of_data: int) -> list[Misfit]:
+    """Say which checksum of an HDU does not fit its sums: the first one, as one of data is part of the other."""
+    values = (header.get(keyword) for keyword in ("DATASUM", "CHECKSUM"))
+    datasum, checksum = ("" if value is None else str(value).strip() for value in values)
+    said = int(datasum) if re.fullmatch("[0-9]+", datasum) else None
+    if datasum and (said is None or not _same(said, of_data)):
+        is_stale = bool(checksum) and said is not None and not _same(of_header + said, 0)
+        return [Misfit(f"DATASUM of {hdu} is {datasum!r}, its bytes give {of_data}", is_stale)]
+    total = _folded(of_header + of_data)
+    if checksum and not _same(total, 0):
+        text = f"CHECKSUM of {hdu} is {checksum!r}, with it its bytes give {total}, expected {0xFFFFFFFF}"
+        return [Misfit(text, is_stale=bool(datasum))]
+    return []
+
+
+def _same(one: int, other: int) -> bool:
+    """Compare sums: zero has two forms, 0 and -0, in which all bits are set."""
+    return (one - other) % 0xFFFFFFFF == 0
+
+
+# --- writing -----------------------------------------------------------------------
 
 
 def _encoded(checksum: int) -> str:

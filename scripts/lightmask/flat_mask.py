@@ -99,7 +99,7 @@ def make_flat_mask(
     keywords : list of str
         What the mask takes over from their headers.
     config : dict
-        The configuration's ``make_flat_mask``.
+        ``make_flat_mask`` and ``checksums`` of the configuration.
     output : path
         FITS file to write.
 
@@ -110,7 +110,7 @@ def make_flat_mask(
     """
     found, shapes = [], []
     for file, name in flats:  # one at a time: a night may have hundreds
-        flat, _ = read(file, name)
+        flat, _ = read(file, name, config["checksums"])
         found.append(counts(flat))
         print(f"{name}: median {found[-1]:g}")
         if not found[-1] > 0:
@@ -119,7 +119,7 @@ def make_flat_mask(
             )
         shapes.append((name, flat.data.shape))
     same_shape(shapes)
-    parameters = dict(config)
+    parameters = dict(config["make_flat_mask"])
     least_difference = parameters.pop("least_difference")
     brightest, faintest = extremes(found, least_difference)
     chosen = [flats[place] for place in (brightest, faintest) if place is not None]
@@ -130,7 +130,7 @@ def make_flat_mask(
             else "there is no other uncombined flat"
         )
         warn(f"{chosen[0][1]}: the flat mask is made from this flat alone, as {why}")
-    images = [read(*flat) for flat in chosen]
+    images = [read(*flat, "ignore") for flat in chosen]  # their checksums were looked at above
     mask = flat_mask(images[0][0], images[1][0] if faintest is not None else None, parameters)
     made: dict[str, Value] = {"METHOD": "one flat" if faintest is None else "ratio flat2 / flat1"}
     write_mask(

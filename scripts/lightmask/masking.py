@@ -20,7 +20,7 @@ from lightmask.files import whole_file
 from lightmask.fitsfile import Hdu, Value, image_hdu, image_header, shape_text, write
 from lightmask.flags import Flag
 from lightmask.images import Image, Pixels, bands, opened, read_image
-from lightmask.logs import timed
+from lightmask.logs import timed, warn
 from lightmask.provenance import add_card, add_source
 
 SOURCE_OF_MASK = re.compile(r"LIGHTMASK (FLAT|DARK)\d+( SHA256)?")
@@ -156,8 +156,8 @@ def mask_frame(
     output, statistics_file : path
         FITS and JSON file to write.
     config : dict
-        ``cosmic_rays``, ``masked``, ``grow``, ``unit`` and ``unit_names`` of the
-        configuration.
+        ``cosmic_rays``, ``masked``, ``grow``, ``unit``, ``unit_names`` and ``checksums`` of
+        the configuration.
     picture : path, optional
         PNG file to write: the frame with its flags. The statistics then say too how many
         cosmic-ray events there are, and which fraction of their pixels sits on sources.
@@ -173,9 +173,14 @@ def mask_frame(
     """
     with ExitStack() as files:
         with timed("reading"):
-            hdus, digest = files.enter_context(opened(frame, name))
+            remarks: list[str] = []
+            hdus, digest = files.enter_context(opened(frame, name, config["checksums"], remarks.append))
+            for remark in remarks:
+                warn(remark)
             image = read_image(hdus, name)
-            static, sources = files.enter_context(_combined(combined)) if combined is not None else (None, [])
+            static, sources = None, []
+            if combined is not None:
+                static, sources = files.enter_context(_combined(combined, config["checksums"]))
         if static is not None and static.shape != image.data.shape:
             raise FrameError(
                 f"{name}: shape {shape_text(image.data.shape)}, its masks {shape_text(static.shape)}; "
@@ -207,7 +212,9 @@ def mask_frame(
                 add_card(header, keyword, value)
             write(hdus, output)
             with whole_file(statistics_file) as part:
-                part.write_text(json.dumps({"path": name, **counted}, indent=1) + "\n", encoding="utf-8")
+                part.write_text(
+                    json.dumps({"path": name, **counted, "remarks": remarks}, indent=1) + "\n", encoding="utf-8"
+                )
         if regions is not None:
             write_regions(events.strongest(), regions)
         if picture is not None:
@@ -218,10 +225,10 @@ def mask_frame(
 
 
 @contextmanager
-def _combined(path: str | os.PathLike) -> Iterator[tuple[Pixels, list[tuple[str, Value]]]]:
+def _combined(path: str | os.PathLike, checksums: str) -> Iterator[tuple[Pixels, list[tuple[str, Value]]]]:
     """Open a combined mask: its flags, and the cards that name its masks."""
     name = Path(path).name
-    with opened(path, name) as (hdus, _):
+    with opened(path, name, checksums) as (hdus, _):
         header = hdus[0].header
         keywords = filter(SOURCE_OF_MASK.fullmatch, header.keywords())
         cards: list[tuple[str, Value]] = [

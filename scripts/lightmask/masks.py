@@ -135,7 +135,9 @@ def counts(combined: np.ndarray) -> dict[str, int]:
     return found | {"union": int(np.count_nonzero(combined))}
 
 
-def combine_files(masks: list[tuple[str, str, str]], radii: Mapping[str, float], output: str | Path) -> None:
+def combine_files(
+    masks: list[tuple[str, str, str]], radii: Mapping[str, float], output: str | Path, checksums: str = "check"
+) -> None:
     """Combine mask files, write the result, and print how many pixels each kind masks.
 
     Parameters
@@ -147,13 +149,15 @@ def combine_files(masks: list[tuple[str, str, str]], radii: Mapping[str, float],
     output : str or Path
         FITS file: 8-bit flags, nonzero is bad, with counts and digests of the
         masks in the header.
+    checksums : str
+        As in `lightmask.images.opened`.
 
     Raises
     ------
     FrameError
         If a mask cannot be read or the shapes differ.
     """
-    read = [read_mask(file, name) for _, file, name in masks]
+    read = [read_mask(file, name, checksums) for _, file, name in masks]
     try:
         combined = combine(
             [(kind, grown(mask, radii[kind])) for (kind, _, _), (mask, _) in zip(masks, read, strict=True)]

@@ -11,6 +11,7 @@ from typing import Any
 from lightmask import flags
 from lightmask.files import PART, whole_file
 from lightmask.logs import failure
+from lightmask.names import printable
 from lightmask.night import remarks
 
 FRAME_COLUMNS = (
@@ -35,7 +36,7 @@ SUMMARY_COLUMNS = {
     "iterations": "cosmic pixels found in each iteration",
     "events": "cosmic rays, that is, groups of cosmic pixels that touch",
     "on_sources": "fraction of cosmic pixels whose event sits on a star or another source",
-    "remark": "what is odd, compared with the rest of the night",
+    "remark": "what is odd about it, or compared with the rest of the night",
     "problem": "why there is no result",
 }
 
@@ -73,17 +74,20 @@ def summary_rows(
     statistics : iterable of path or None
         For each of them the file that `masking.mask_frame` wrote, if it did.
     """
-    rows = []
+    rows, told = [], []
     for light, file in zip(lights, statistics, strict=True):
+        own: list[str] = []
         row = {column: light.get(column, "") for column in SUMMARY_COLUMNS}
         if file is not None:
             found = json.loads(Path(file).read_text(encoding="utf-8"))
             row |= {column: found[column] for column in COUNTS}
             row["iterations"] = " ".join(map(str, found["iterations"]))
             row |= {column: found[column] for column in ("events", "on_sources") if column in found}
+            own = found.get("remarks", [])
         rows.append(row)
-    for row, remark in zip(rows, remarks(rows), strict=True):
-        row["remark"] = remark
+        told.append(own)
+    for row, own, remark in zip(rows, told, remarks(rows), strict=True):
+        row["remark"] = "; ".join([*map(printable, own), *filter(None, [remark])])
     return rows
 
 
