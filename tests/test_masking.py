@@ -1,11 +1,14 @@
 """A masked frame holds all that the frame held, and says which pixels not to trust and why."""
 
 import bz2
+import contextlib
 import gzip
 import hashlib
 import json
 import re
+import resource
 import shutil
+import tempfile
 import warnings
 
 import ccdproc
@@ -14,9 +17,9 @@ import pytest
 import skies
 from astropy.io import fits
 from astropy.nddata import CCDData, bitmask
-from conftest import write_light, write_mask
+from conftest import without_rights, write_light, write_mask
 
-from lightmask import FrameError, __version__, flags, masking, masks
+from lightmask import FrameError, MachineError, __version__, flags, masking, masks
 from lightmask.configuration import validated
 from lightmask.flags import Flag
 
@@ -391,6 +394,69 @@ def test_wrong_padding_is_overlooked_or_told(tmp_path, change):
 def test_what_is_not_fits_is_refused(tmp_path, content, cause):
     (tmp_path / "a.fits").write_bytes(content)
     refused(tmp_path, cause)
+
+
+@contextlib.contextmanager
+def limited(resource_, number):
+    """Let this process have so much of something at the most."""
+    limits = resource.getrlimit(resource_)
+    resource.setrlimit(resource_, (number, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource_, limits)
+
+
+@pytest.mark.parametrize("packing", [gzip.compress, bz2.compress], ids=["gz", "bz2"])
+def test_a_frame_is_not_to_blame_for_a_full_folder_of_temporary_files(tmp_path, packing):
+    write_light(tmp_path / "a.fits")
+    (tmp_path / "a.fits").write_bytes(packing((tmp_path / "a.fits").read_bytes()))
+    told = (
+        r"^a\.fits: cannot be unpacked into /.* \(File too large\); make room there, or set TMPDIR to another folder$"
+    )
+    with pytest.raises(MachineError, match=told), limited(resource.RLIMIT_FSIZE, 9000):
+        run(tmp_path)
+    assert list((tmp_path / "out").iterdir()) == []
+    assert read(run(tmp_path)).mask[COSMIC]
+
+
+@pytest.mark.parametrize("packing", [gzip.compress, bz2.compress], ids=["gz", "bz2"])
+def test_a_frame_is_to_blame_for_a_stream_that_is_broken(tmp_path, packing):
+    write_light(tmp_path / "b.fits")
+    content = bytearray(packing((tmp_path / "b.fits").read_bytes()))
+    content[-6:] = bytes(6)
+    (tmp_path / "a.fits").write_bytes(content)
+    with pytest.raises(FrameError, match="copy it again, or take it out of the folder$") as caught:
+        run(tmp_path)
+    assert not isinstance(caught.value, MachineError)
+
+
+def test_a_frame_is_not_to_blame_for_a_folder_of_temporary_files_that_is_not_there(tmp_path, monkeypatch):
+    write_light(tmp_path / "a.fits")
+    (tmp_path / "a.fits").write_bytes(gzip.compress((tmp_path / "a.fits").read_bytes()))
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(MachineError, match=r"^a\.fits: cannot be unpacked into /.*/gone \(No such file or dir.*TMPDIR"):
+        run(tmp_path)
+
+
+def test_a_frame_is_not_to_blame_for_rights_and_file_handles(tmp_path):
+    write_light(tmp_path / "a.fits")
+    (tmp_path / "out").mkdir()
+    told = r"^a\.fits: cannot be read \(Too many open files\); raise ulimit -n"
+    with pytest.raises(MachineError, match=told), limited(resource.RLIMIT_NOFILE, 3):
+        run(tmp_path)
+    (tmp_path / "a.fits").chmod(0)
+    with without_rights(), pytest.raises(MachineError, match=r"^a\.fits: cannot be read \(Permission .*let this user"):
+        run(tmp_path)
+
+
+def test_a_frame_is_not_to_blame_for_a_result_that_cannot_be_written(tmp_path):
+    write_light(tmp_path / "a.fits")
+    told = r"masked\.fits: cannot be written \(File too large\); see to its disk"
+    with pytest.raises(MachineError, match=told), limited(resource.RLIMIT_FSIZE, 9000):
+        run(tmp_path)
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_missing_file_is_refused(tmp_path):

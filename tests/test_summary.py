@@ -228,7 +228,7 @@ def run_logged(folder, body, after=""):
     """Run a job in a process of its own, as streams belong to a process."""
     code = f"""
 import os, subprocess, sys
-from lightmask import FrameError
+from lightmask import FrameError, MachineError
 from lightmask.logs import logged_to
 print("before", flush=True)
 with logged_to({str(folder / "a.log")!r}):
@@ -282,6 +282,24 @@ def test_a_frame_error_is_one_line_on_the_terminal_and_the_last_of_the_log(tmp_p
     assert "Traceback" not in log
     assert ("progress" in log) == bool(printed)
     assert logs.failure(str(tmp_path / "a.log")) == r"a.fits: broken;\nmend it \xff"
+
+
+@pytest.mark.parametrize(
+    ("raised", "is_fault"),
+    [
+        ("FrameError('a.fits: broken')", True),
+        ("MachineError('a.fits: its disk is full')", False),
+        ("MemoryError('a.fits: too little')", False),
+        ("RuntimeError('Traceback')", False),
+    ],
+)
+def test_a_log_tells_whether_its_file_is_to_blame(tmp_path, raised, is_fault):
+    done, log = run_logged(tmp_path, f"    print('Traceback (of no concern)')\n    raise {raised}")
+    cause = logs.failure(tmp_path / "a.log")
+    assert cause and done.stderr.splitlines() == [f"FAILED: {cause}"]
+    assert log.splitlines()[-1].endswith(cause)
+    assert logs.fault(tmp_path / "a.log") == (cause if is_fault else "")
+    assert logs.fault(tmp_path / "not there") == ""
 
 
 def test_any_other_exception_leaves_its_traceback_in_the_log(tmp_path):

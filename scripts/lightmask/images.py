@@ -1,6 +1,7 @@
 """Read the images and masks of FITS files, and say plainly what is wrong with a file."""
 
 import bz2
+import errno
 import gzip
 import hashlib
 import io
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask import FrameError, tiles
+from lightmask import OF_THE_MACHINE, FrameError, MachineError, tiles
 from lightmask.fitsfile import Hdu, Header, read_through, shape_text, split
 from lightmask.logs import warn
 
@@ -26,6 +27,13 @@ COMPRESSION = {b"\x1f\x8b": gzip, b"BZ": bz2}
 
 FITS_BEGINNING = b"SIMPLE  ="
 NOT_REGULAR = "not a regular file; take it out of the folder"
+REMEDIES = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "let this user read it"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise ulimit -n, or take fewer cores"),
+    errno.ENOMEM: "raise mem_mb, or run fewer at a time",
+}
+"""What to do where a file cannot be read that is not to blame, by the error."""
+
 CHANGED = "changed while it was read; start again when it is complete"
 
 BAND = 2**20
@@ -101,12 +109,32 @@ class Image:
 
 @contextmanager
 def readable(name: str) -> Iterator[None]:
-    """Turn what goes wrong while a file is read into a `FrameError` that names it."""
+    """Turn what goes wrong while a file is read into a `FrameError` that names it.
+
+    It is a `MachineError` where the file is not to blame.
+    """
     try:
         yield
     except (OSError, EOFError, ValueError, zlib.error) as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+        if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
+            remedy = REMEDIES.get(error.errno, "see to the disk or the network that it is on")
+            raise MachineError(f"{name}: cannot be read ({cause}); {remedy}, then start again") from error
         raise FrameError(f"{name}: cannot be read ({cause}); copy it again, or take it out of the folder") from error
+
+
+@contextmanager
+def _unpacking(name: str) -> Iterator[None]:
+    """Say that it is the folder for temporary files that cannot be written, not the file that cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # a stream that is broken
+            raise
+        folder = f" into {tempfile.tempdir}" if tempfile.tempdir else ""
+        raise MachineError(
+            f"{name}: cannot be unpacked{folder} ({error.strerror}); make room there, or set TMPDIR to another folder"
+        ) from error
 
 
 @contextmanager
@@ -203,6 +231,8 @@ def opened(
     FrameError
         If it is not FITS, a header is broken, data are missing at the end, or a checksum does not
         fit; also later, if it changes before all has been read.
+    MachineError
+        If the file is not to blame, but its disk or that of temporary files, for example.
     """
     with ExitStack() as files:
         with readable(name):
@@ -211,11 +241,11 @@ def opened(
             misfits = read_through(file, sha256.update)
             file.seek(0)
             if module := COMPRESSION.get(file.peek(2)[:2]):
-                plain = files.enter_context(tempfile.TemporaryFile())
-                with module.open(file) as packed:
+                with _unpacking(name), module.open(file) as packed:
+                    plain = files.enter_context(tempfile.TemporaryFile())
                     misfits = read_through(packed, plain.write)
+                    plain.seek(0)  # which writes the rest of it
                 file = plain
-                file.seek(0)
         check_beginning(file.read(len(FITS_BEGINNING)), name)
         with readable(name):
             hdus = split(file)
@@ -231,7 +261,8 @@ def opened(
             if any(hdu.compressed for hdu in hdus):
                 for hdu in hdus:
                     tiles.check(hdu, file.seek(0, os.SEEK_END))
-                plain = files.enter_context(tempfile.TemporaryFile())
+                with _unpacking(name):
+                    plain = files.enter_context(tempfile.TemporaryFile())
                 tiles.undo(file, plain, name)
                 hdus = split(plain)
         yield hdus, sha256.hexdigest()

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TextIO
 
-from lightmask import FrameError
+from lightmask import FrameError, MachineError
 from lightmask.locks import lock
 from lightmask.names import printable
 
 FAILED = "FAILED: "
 """How the line begins that says why a job failed: the last line of its log."""
 
+FAILED_HERE = "FAILED, for no fault of its file: "
+"""Likewise, where the file in work is not to blame, as far as is known: trying again may help."""
 
 CLEAR_LINE = "\r\x1b[K"
 """What empties a terminal's last line, where the progress of a run may stand."""
@@ -74,8 +76,10 @@ def logged_to(path: str | os.PathLike) -> Iterator[None]:
                 cause = str(error)  # one line, but for what a name may hold
             else:
                 cause = " ".join(f"{type(error).__name__}: {error}".split())
-            line = f"{FAILED}{printable(cause)}\n".encode()
-            _tell(line)  # first, as the disk of the log may be full
+            cause = f"{printable(cause)}\n"
+            _tell(f"{FAILED}{cause}".encode())  # first, as the disk of the log may be full
+            is_of_file = isinstance(error, FrameError) and not isinstance(error, MachineError)
+            line = f"{FAILED if is_of_file else FAILED_HERE}{cause}".encode()
             with suppress(OSError):
                 if not isinstance(error, FrameError):
                     traceback.print_exc()
@@ -121,9 +125,18 @@ def timed(stage: str) -> Iterator[None]:
 
 def failure(path: str | os.PathLike) -> str:
     """Give the cause in a log that `logged_to` wrote, or an empty string."""
+    last = _last_line(path)
+    return next((last.removeprefix(begin) for begin in (FAILED, FAILED_HERE) if last.startswith(begin)), "")
+
+
+def fault(path: str | os.PathLike) -> str:
+    """Give the cause in a log if it lies in the file that was in work; else an empty string."""
+    return failure(path) if _last_line(path).startswith(FAILED) else ""
+
+
+def _last_line(path: str | os.PathLike) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as log:
-            last = log.read().rstrip("\n").rpartition("\n")[2]
+            return log.read().rstrip("\n").rpartition("\n")[2]
     except FileNotFoundError:
         return ""
-    return last.removeprefix(FAILED) if last.startswith(FAILED) else ""

@@ -178,7 +178,8 @@ def mask_frame(
             for remark in remarks:
                 warn(remark)
             image = read_image(hdus, name)
-            static, sources = None, []
+            static: Pixels | None = None
+            sources: list[tuple[str, Value]] = []
             if combined is not None:
                 static, sources = files.enter_context(_combined(combined, config["checksums"]))
         if static is not None and static.shape != image.data.shape:
