@@ -426,7 +426,7 @@ def test_a_frame_is_to_blame_for_a_stream_that_is_broken(tmp_path, packing):
     content = bytearray(packing((tmp_path / "b.fits").read_bytes()))
     content[-6:] = bytes(6)
     (tmp_path / "a.fits").write_bytes(content)
-    with pytest.raises(FrameError, match="copy it again, or take it out of the folder$") as caught:
+    with pytest.raises(FrameError, match=r"copy it again, or take it out of the folder$") as caught:
         run(tmp_path)
     assert not isinstance(caught.value, MachineError)
 
