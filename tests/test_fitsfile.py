@@ -10,7 +10,18 @@ from astropy.io import fits
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lightmask.fitsfile import FitsError, Hdu, Header, format_card, image_hdu, read_header, read_through, split, write
+from lightmask.fitsfile import (
+    FitsError,
+    Hdu,
+    Header,
+    format_card,
+    image_hdu,
+    image_header,
+    read_header,
+    read_through,
+    split,
+    write,
+)
 
 printable = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
 values = st.one_of(
@@ -87,6 +98,51 @@ def test_the_first_of_duplicate_cards_counts_and_both_stay():
     header = Header([format_card("A", 1), format_card("A", 2)])
     assert header["A"] == 1
     assert header.tobytes().count(b"A       =") == 2
+
+
+KEYWORDS = ["A", "B", "ESO DET ID", "EXTNAME"]
+texts = st.text("ab &'", max_size=200)
+headers = st.lists(st.tuples(st.sampled_from(KEYWORDS), st.one_of(texts, st.integers())), max_size=8)
+
+
+def ours_and_theirs(cards):
+    theirs = fits.Header([fits.Card(keyword, value) for keyword, value in cards])
+    text = theirs.tostring(endcard=False, padding=False).encode()
+    return Header(text[start : start + 80] for start in range(0, len(text), 80)), fits.Header.fromstring(text)
+
+
+def told(header):
+    """Keywords and values of a header of either kind, as astropy reads it from a file."""
+    text = header.tobytes() if isinstance(header, Header) else header.tostring().encode()
+    return [(card.keyword, card.value) for card in fits.Header.fromstring(text).cards if card.keyword]
+
+
+@settings(max_examples=300, deadline=None)
+@given(headers, headers, st.sampled_from(KEYWORDS), st.sampled_from(["new", 7]))
+def test_headers_change_as_those_of_astropy(cards, others, keyword, value):
+    """Also where values go on over several cards."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # astropy says that it makes HIERARCH cards
+        ours, theirs = ours_and_theirs(cards)
+        assert told(ours) == told(theirs)
+
+        made = told(image_header((2, 3), ">f4", ours, extension="NEW"))
+        assert made[-len(without := told(ours.without("EXTNAME"))) or len(made) :] == without
+        remains = theirs.copy()
+        remains.remove("EXTNAME", ignore_missing=True, remove_all=True)
+        assert without == told(remains)
+
+        other, of_astropy = ours_and_theirs(others)
+        ours.take(other, keyword)
+        if keyword in of_astropy:
+            theirs.append(of_astropy.cards[keyword], end=True)
+        assert told(ours) == told(theirs)
+
+        for each in KEYWORDS:
+            ours.set(each, value)
+            theirs[f"HIERARCH {each}" if len(each) > 8 else each] = value
+            assert told(ours) == told(theirs)
+            assert ours[each] == value
 
 
 SCALINGS = [{}, {"BSCALE": 0.5, "BZERO": 10.0}, {"BZERO": "unsigned"}, {"BLANK": 3}, {"BSCALE": 2, "BLANK": 3}]

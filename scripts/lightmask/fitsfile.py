@@ -54,9 +54,19 @@ class Header:
         self.cards = list(cards)
         while self.cards and not self.cards[-1].strip():
             self.cards.pop()
+        self._number()
+
+    def _number(self) -> None:
         self._index: dict[str, int] = {}
         for number, card in enumerate(self.cards):
             self._index.setdefault(_keyword(card), number)
+
+    def _end(self, number: int) -> int:
+        """Give the place behind a card and those that continue it."""
+        number += 1
+        while number < len(self.cards) and self.cards[number].startswith(b"CONTINUE"):
+            number += 1
+        return number
 
     def __contains__(self, keyword: str) -> bool:
         return keyword.upper() in self._index
@@ -88,14 +98,17 @@ class Header:
         return Header(self.cards)
 
     def set(self, keyword: str, value: Value, comment: str = "") -> None:
-        """Set the value of a keyword, in the place of its first card or at the end.
+        """Set the value of a keyword, in the place of its first card and what continues it, or at the end.
 
         A keyword of more than 8 characters, or with blanks, becomes a HIERARCH
         card. A comment that does not fit is left out.
         """
         card = format_card(keyword, value, comment)
-        if keyword.upper() in self._index:
-            self.cards[self._index[keyword.upper()]] = card
+        if (number := self._index.get(keyword.upper())) is not None:
+            is_alone = self._end(number) == number + 1
+            self.cards[number : self._end(number)] = [card]
+            if not is_alone:
+                self._number()
         else:
             self._index[keyword.upper()] = len(self.cards)
             self.cards.append(card)
@@ -103,16 +116,19 @@ class Header:
     def take(self, other: "Header", keyword: str) -> None:
         """Take over a card of another header as it is, with what continues it, if it is there."""
         if (number := other._index.get(keyword.upper())) is not None:
-            cards = [other.cards[number]]
-            while number + 1 < len(other.cards) and other.cards[number + 1].startswith(b"CONTINUE"):
-                number += 1
-                cards.append(other.cards[number])
             self._index.setdefault(keyword.upper(), len(self.cards))
-            self.cards += cards
+            self.cards += other.cards[number : other._end(number)]
 
     def without(self, *keywords: str) -> "Header":
-        """Give a header without the cards of some keywords."""
-        return Header(card for card in self.cards if _keyword(card) not in keywords)
+        """Give a header without the cards of some keywords, and what continues them."""
+        kept: list[bytes] = []
+        number = 0
+        while number < len(self.cards):
+            end = self._end(number)
+            if _keyword(self.cards[number]) not in keywords:
+                kept += self.cards[number:end]
+            number = end
+        return Header(kept)
 
     def tobytes(self) -> bytes:
         """Give the header as it stands in a file."""
