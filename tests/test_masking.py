@@ -18,6 +18,8 @@ import skies
 from astropy.io import fits
 from astropy.nddata import CCDData, bitmask
 from conftest import without_rights, write_light, write_mask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lightmask import FrameError, MachineError, __version__, flags, masking, masks
 from lightmask.configuration import validated
@@ -237,6 +239,25 @@ def test_an_own_mask_that_says_more_is_kept_as_inmask(tmp_path, dtype):
         assert hdus["INMASK"].header["REMARK"] == "bits"
         assert set(np.unique(hdus["MASK"].data)) == {0, 1}
     assert flagged(output, Flag.INHERITED) == [(3, 4), (3, 5)]
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(["INMASK", "inmask2", "INMASK3", "INMASK 2"]), unique=True))
+def test_an_inmask_that_is_there_stays_and_no_name_is_there_twice(tmp_path, there):
+    own = np.zeros((64, 80), np.uint8)
+    own[3, 4] = 64
+    write_light(tmp_path / "a.fits")
+    with fits.open(tmp_path / "a.fits", mode="append") as hdus:
+        hdus.extend([fits.ImageHDU(np.full((2, 3), n), fits.Header({"EXTNAME": name})) for n, name in enumerate(there)])
+        hdus.append(fits.ImageHDU(own, name="MASK"))
+    with fits.open(run(tmp_path)) as hdus:
+        found = [hdu.name for hdu in hdus]
+        new = next(name for name in ("INMASK", "INMASK2", "INMASK3", "INMASK4") if name not in map(str.upper, there))
+        assert found == ["PRIMARY", *map(str.upper, there), "MASK", new, "FLAGS"]
+        assert len(found) == len(set(found))
+        assert np.array_equal(hdus[new].data, own)
+        for number, name in enumerate(there):
+            assert (hdus[name].data == number).all()
 
 
 def test_an_own_mask_is_given_to_the_detector(tmp_path):

@@ -1,6 +1,7 @@
 """Turn one LIGHT frame into a masked frame: the core of the workflow."""
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -258,7 +259,7 @@ def _with_flags(
     """Give the HDUs of a frame with MASK, in the place of one that is there already, and FLAGS.
 
     The old MASK is kept as INMASK if `keep`, where its values say more than the
-    INHERITED flag can.
+    INHERITED flag can; as INMASK2, INMASK3, ... where the frame has an INMASK already.
     """
     names = [hdu.name for hdu in hdus]
     if "FLAGS" in names:
@@ -274,7 +275,8 @@ def _with_flags(
         result[names.index("MASK")] = Hdu(header, mask)
         if keep:
             header = inherited.header.copy()
-            header.set("EXTNAME", "INMASK")
+            candidates = itertools.chain(["INMASK"], (f"INMASK{number}" for number in itertools.count(2)))
+            header.set("EXTNAME", next(candidate for candidate in candidates if candidate not in names))
             result.append(Hdu(header, inherited.data))
     else:
         result.append(Hdu(image_header(found.shape, found.dtype, extension="MASK"), mask))
