@@ -2,7 +2,9 @@
 
 import csv
 import json
+import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import Table
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from lightmask import frames, logs, summary
 from lightmask.configuration import validated
 from lightmask.frames import Frame
 from lightmask.masks import MaskMatcher
+from lightmask.night import read_summary
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 CONFIG = validated({})
@@ -41,6 +46,36 @@ def test_a_table_reads_back_as_it_was_written(tmp_path):
     summary.write_csv(rows, ["path", "type"], tmp_path / "a.csv")
     assert read_csv(tmp_path / "a.csv") == rows
     assert (tmp_path / "a.csv").read_bytes().startswith(b"path,type\nplain,nialp\n")
+
+
+FORMULAS = st.text("'=+-@\t\r\n＝1.5e A", max_size=6)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(FORMULAS, st.floats(allow_nan=False))
+@example("=HYPERLINK(1)", -3.5)
+@example("-3.5", -3.5)
+@example("-inf", 0.0)
+@example("'=1", 0.0)
+def test_no_text_is_a_formula_and_each_reads_back(tmp_path, text, number):
+    rows = summary.summary_rows([light("a.fits", object=text, filter=text, exposure=number)], [None])
+    summary.write_summary(rows, tmp_path / "s.csv", tmp_path / "s.ecsv")
+    (row,) = read_csv(tmp_path / "s.csv")
+    assert row["exposure"] == str(number)
+    if row["object"][:1] in tuple("=+-@\t\r\n＝"):
+        assert re.fullmatch(r"[-+][-+0-9.e]+", row["object"]) and math.isfinite(float(text))
+    (back,) = read_summary(tmp_path / "s.csv")
+    assert back["object"] == back["filter"] == text
+    with open(tmp_path / "s.ecsv", encoding="utf-8", newline="") as file:  # as astropy reads it, but for line ends
+        (true,) = csv.DictReader(line for line in file if not line.startswith("# "))
+    assert true["object"] == text
+
+
+def test_a_formula_stands_in_the_ecsv_as_it_is(tmp_path):
+    table = written_table(tmp_path, summary.summary_rows([light("=1+1.fits", object="@a")], [None]))
+    assert (table["path"][0], table["object"][0]) == ("=1+1.fits", "@a")
+    summary.write_csv([{"path": "-n.fits", "type": 3}], ["path", "type"], tmp_path / "f.csv")
+    assert (tmp_path / "f.csv").read_text() == "path,type\n'-n.fits,3\n"
 
 
 def test_a_table_without_rows_has_its_columns(tmp_path):

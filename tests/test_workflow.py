@@ -16,6 +16,8 @@ from astropy.io import fits
 from astropy.nddata import CCDData
 from conftest import CHECKOUT, run_workflow, write_calibrations, write_light, write_mask, write_night
 
+from lightmask.names import from_cell
+
 MASKED = ["Masking a.fits", "Masking b.fits"]
 TABLES = ["Listing the frames of the night", "Summarising the night"]
 
@@ -36,7 +38,8 @@ def of_kinds(run):
 
 def rows(table):
     with open(table, newline="", encoding="utf-8") as file:
-        return {row["path"]: row for row in csv.DictReader(file)}
+        found = [{key: from_cell(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    return {row["path"]: row for row in found}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 from lightmask import flags
 from lightmask.files import PART, whole_file
 from lightmask.logs import failure
-from lightmask.names import printable
+from lightmask.names import cell, printable
 from lightmask.night import remarks
 
 FRAME_COLUMNS = (
@@ -42,7 +42,7 @@ SUMMARY_COLUMNS = {
 
 
 def csv_text(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> str:
-    """Give rows as CSV, under a line of column names."""
+    """Give rows as CSV, under a line of column names, with values as they are."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
@@ -57,8 +57,9 @@ def write_text(text: str, path: str | os.PathLike) -> None:
 
 
 def write_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[str], path: str | os.PathLike) -> None:
-    """Write rows as CSV."""
-    write_text(csv_text(rows, columns), path)
+    """Write rows as CSV in which a spreadsheet finds no formulas; `lightmask.names.from_cell` gives its texts back."""
+    shown = ({key: cell(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows)
+    write_text(csv_text(shown, columns), path)
 
 
 def summary_rows(
@@ -142,7 +143,6 @@ def write_summary(rows: list[dict[str, Any]], csv_path: str | os.PathLike, ecsv_
     ECSV (astropy's APE 6) is CSV under a header in YAML, which is quicker written
     than `astropy.table` is imported.
     """
-    table = csv_text(rows, SUMMARY_COLUMNS)
     header = ["%ECSV 1.0", "---", "delimiter: ','", "datatype:"]
     for name, meaning in SUMMARY_COLUMNS.items():
         column = {"name": name, "datatype": "string", "description": meaning}
@@ -155,5 +155,5 @@ def write_summary(rows: list[dict[str, Any]], csv_path: str | os.PathLike, ecsv_
             column |= {"datatype": "float64", "unit": UNITS[name]}
         header.append(f"- {json.dumps(column)}")
     header.append("schema: astropy-2.0")
-    write_text(table, csv_path)
-    write_text("".join(f"# {line}\n" for line in header) + table, ecsv_path)
+    write_csv(rows, SUMMARY_COLUMNS, csv_path)
+    write_text("".join(f"# {line}\n" for line in header) + csv_text(rows, SUMMARY_COLUMNS), ecsv_path)
