@@ -42,11 +42,14 @@ SUMMARY_COLUMNS = {
 
 
 def csv_text(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> str:
-    """Give rows as CSV, under a line of column names, with values as they are."""
+    """Give rows as CSV, under a line of column names, with values as they are, but for carriage returns."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:  # a carriage return ends a line for many readers, and the writer does not quote it
+        writer.writerow(
+            {key: value.replace("\r", r"\r") if isinstance(value, str) else value for key, value in row.items()}
+        )
     return text.getvalue()
 
 
