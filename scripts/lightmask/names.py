@@ -19,7 +19,7 @@ LONGEST = 200
 _LONGEST_PATH = 2000
 """Likewise of a path; encoding makes one three times as long, and file systems take 4095."""
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_FORMULA = re.compile(r"'*[=+\-@\t\n＝＋－＠]")
 """How a text begins that a spreadsheet takes for a formula, or that `cell` has kept from it."""
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
