@@ -33,6 +33,7 @@ from lightmask import (
     summary,
 )
 
+logger.addFilter(logs.escape)
 DEMO = "results/demo"
 
 COMBINING_BYTES = 1e9
@@ -83,7 +84,7 @@ def search_folder():
             planned=demo.described(KEYWORDS) if IS_DEMO else None,
         )
     except OSError as error:
-        stop(f"{error.filename}: {error.strerror}")
+        stop(f"{names.printable(str(error.filename))}: {error.strerror}")
 
 
 def begin_alone(executor_plugin, **others):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import math
 import os
 import re
@@ -237,6 +238,36 @@ def test_orphans_are_results_that_nobody_expects(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert summary.orphans(tmp_path, ["a.fits", "deep/b.fits", "new.fits"]) == ["deep/gone.fits", "gone.fits"]
+
+
+def test_orphans_have_names_that_a_terminal_can_show(tmp_path):
+    (tmp_path / "line\nend\x1b[31m\u202e.fits").touch()
+    assert summary.orphans(tmp_path, []) == [r"line\nend\x1b[31m\xe2\x80\xae.fits"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text())
+@example("a\nb\tc\x1b[31m\x9b31m\u202ed\udcff")
+def test_what_is_logged_moves_no_cursor(text):
+    record = logging.LogRecord("a", logging.WARNING, "here", 1, "%s", (text,), None)
+    assert logs.escape(record)
+    shown = record.getMessage()
+    assert shown.replace("\n", "").replace("\t", "").isprintable()
+    assert shown == text or not text.isprintable()
+    assert shown.count("\n") == text.count("\n")
+
+
+def test_warnings_and_logs_that_cannot_be_written_move_no_cursor(tmp_path):
+    body = """
+    from lightmask.logs import warn
+    warn("line\\nend\\x1b[31m\\x9b31m\\u202e\\udcff")
+"""
+    done, log = run_logged(tmp_path, body)
+    shown = r"WARNING: line\nend\x1b[31m\xc2\x9b31m\xe2\x80\xae\xff"
+    assert done.stderr == log == f"{shown}\n"
+    (tmp_path / "b").mkdir()
+    with pytest.raises(SystemExit), logs.logged_to(tmp_path / "gone\x1b[31m/a.log"):
+        pass
 
 
 def test_there_are_no_orphans_where_there_are_no_results(tmp_path):

@@ -1,6 +1,8 @@
 """One log per job, and one line on the terminal when the job fails."""
 
+import logging
 import os
+import re
 import sys
 import time
 import traceback
@@ -30,11 +32,19 @@ _terminal = 2
 
 def warn(text: str) -> None:
     """Tell something that a user should know in the log and on the terminal."""
-    line = f"WARNING: {text}\n"
+    line = f"WARNING: {printable(text)}\n"
     print(line, end="")
     sys.stdout.flush()
     if _terminal != 2:
-        _tell(line.encode(errors="backslashreplace"))
+        _tell(line.encode())
+
+
+def escape(record: logging.LogRecord) -> bool:
+    """Escape, as a filter of a logger, what moves a terminal's cursor or turns its text round; line ends stay."""
+    text = record.getMessage()
+    if not text.isprintable():
+        record.msg, record.args = re.sub(r"[^\n\t]+", lambda found: printable(found[0]), text), ()
+    return True
 
 
 def _tell(line: bytes) -> None:
@@ -101,7 +111,7 @@ def _opened(path: str | os.PathLike) -> TextIO:
     try:
         return open(path, "w+", encoding="utf-8")
     except OSError as error:
-        _tell(f"{os.fspath(path)}: cannot be written ({error.strerror})\n".encode(errors="backslashreplace"))
+        _tell(f"{printable(os.fspath(path))}: cannot be written ({error.strerror})\n".encode())
         raise SystemExit(1) from None
 
 
@@ -126,7 +136,7 @@ def timed(stage: str) -> Iterator[None]:
 def failure(path: str | os.PathLike) -> str:
     """Give the cause in a log that `logged_to` wrote, or an empty string."""
     last = _last_line(path)
-    return next((last.removeprefix(begin) for begin in (FAILED, FAILED_HERE) if last.startswith(begin)), "")
+    return next((printable(last.removeprefix(begin)) for begin in (FAILED, FAILED_HERE) if last.startswith(begin)), "")
 
 
 def fault(path: str | os.PathLike) -> str:

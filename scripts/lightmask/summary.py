@@ -134,10 +134,10 @@ def write_partial(
 
 
 def orphans(masked: Path, expected: Iterable[str]) -> list[str]:
-    """List masked frames, by name, that are not expected any more."""
+    """List masked frames that are not expected any more, by name as a terminal can show it."""
     known = set(expected)
     found = (path.relative_to(masked).as_posix() for path in masked.rglob("*") if path.is_file())
-    return sorted(name for name in found if name not in known and not name.endswith(PART))
+    return sorted(printable(name) for name in found if name not in known and not name.endswith(PART))
 
 
 def write_summary(rows: list[dict[str, Any]], csv_path: str | os.PathLike, ecsv_path: str | os.PathLike) -> None:
