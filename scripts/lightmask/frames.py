@@ -14,7 +14,7 @@ from typing import Any
 
 from lightmask import FrameError, names, quantities
 from lightmask.files import whole_file
-from lightmask.fitsfile import Hdu, Header, Value, read_headers, shape_text
+from lightmask.fitsfile import Hdu, Header, Value, data_size, read_headers, shape_text
 from lightmask.images import COMPRESSION, FITS_BEGINNING, NOT_REGULAR, check_beginning, find_image, readable
 
 LIGHT, FLAT, DARK, FLAT_MASK, DARK_MASK = "light", "flat", "dark", "flat mask", "dark mask"
@@ -22,6 +22,8 @@ MOST_AHEAD = 1.0
 """Seconds that clocks of machines may differ: no frame is masked sooner."""
 OWN_KEYWORD = "LIGHTMASK VERSION"
 """Keyword of every file that the workflow writes; of them only flat and dark masks are taken in again."""
+MOST_UNPACKED = 2**28
+"""Bytes that the search unpacks of a file to come to its image: a few seconds' work. A few kB may hold any number."""
 TILE_HEIGHT = "ZTILE2"
 """Keyword of tile-compressed frames, one row of pixels where it is missing. The memory to undo it depends on it."""
 
@@ -192,6 +194,11 @@ def _headers(path: Path) -> list[Header]:
             headers.append(header)
             if Hdu(header).shape:
                 break
+            if module and file.tell() + data_size(header) > MOST_UNPACKED:
+                raise FrameError(
+                    f": no image in the first {MOST_UNPACKED // 2**20} MB of what it unpacks to; unpack it, or take it "
+                    "out of the folder"
+                )
         return headers
 
 
