@@ -312,7 +312,9 @@ with logged_to({str(folder / "a.log")!r}):
         timeout=120,
         check=False,
     )
-    return done, (folder / "a.log").read_text()
+    log = (folder / "a.log").read_text()
+    assert log.startswith("BEGUN\n")
+    return done, log.removeprefix("BEGUN\n").removesuffix("ENDED\n")
 
 
 def test_both_streams_and_compiled_code_reach_the_log(tmp_path):
@@ -367,6 +369,41 @@ def test_a_log_tells_whether_its_file_is_to_blame(tmp_path, raised, is_fault):
     assert log.splitlines()[-1].endswith(cause)
     assert logs.fault(tmp_path / "a.log") == (cause if is_fault else "")
     assert logs.fault(tmp_path / "not there") == ""
+
+
+KILLED = "was ended by signal 9 (SIGKILL), perhaps for lack of memory; raise mem_mb, or run fewer at a time"
+ENDS = {
+    "os.kill(os.getpid(), signal.SIGKILL)": KILLED,
+    "os.kill(os.getpid(), signal.SIGSEGV)": "crashed (Segmentation fault); its log says where",
+    "os.abort()": "crashed (Aborted); its log says where",
+    "os.kill(os.getpid(), signal.SIGTERM)": "",
+    "os.kill(os.getpid(), signal.SIGINT)": "",
+    "print('last words', end='')": "",
+}
+
+
+@pytest.mark.parametrize(("end", "told"), ENDS.items())
+def test_a_job_that_could_not_tell_its_end_is_told_of(tmp_path, end, told):
+    run_logged(tmp_path, f"    import signal\n    print('at work', flush=True)\n    {end}")
+    log = tmp_path / "a.log"
+    assert logs.failure(log, "x.fits") == logs.killed(log, "x.fits") == (told and f"x.fits: its job {told}")
+    assert logs.failure(log) == (told and f"{log}: its job {told}")
+    assert logs.fault(log) == ""
+    outcomes = [(tmp_path / "not there", log, [])]
+    (problem,) = summary.write_partial([light("x.fits")], outcomes, tmp_path / "s.csv", tmp_path / "s.ecsv")
+    assert problem == "x.fits: " + (f"its job {told}" if told else "not masked yet")
+
+
+def test_a_job_at_work_is_not_taken_for_one_that_was_killed(tmp_path):
+    body = f"""
+    sys.path.insert(0, {str(SCRIPTS)!r})
+    asking = "from lightmask import logs; import sys; print(repr(logs.failure({str(tmp_path / "a.log")!r})))"
+    asked = subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True)
+    print(asked.stdout, asked.stderr)
+"""
+    _, log = run_logged(tmp_path, body)
+    assert log.split() == ["''"]
+    assert logs.failure(tmp_path / "a.log") == ""
 
 
 def test_any_other_exception_leaves_its_traceback_in_the_log(tmp_path):

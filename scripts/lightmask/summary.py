@@ -124,7 +124,7 @@ def write_partial(
     for light, (file, log, logs_of_masks) in zip(lights, outcomes, strict=True):
         problem = next(filter(None, map(failure, logs_of_masks)), "")
         if not problem and not file.exists():
-            problem = failure(log) or f"{light['path']}: not masked yet"
+            problem = failure(log, light["path"]) or f"{light['path']}: not masked yet"
         rows.append({**light, "problem": problem})
         statistics.append(None if problem else file)
     write_summary(summary_rows(rows, statistics), csv_path, ecsv_path)
