@@ -38,6 +38,7 @@ from lightmask import (
     summary,
 )
 
+logger.addFilter(logs.escape)
 DEMO = "results/demo"
 
 COMBINING_BYTES = 1e9
@@ -100,7 +101,7 @@ def search_folder():
             planned=demo.described(KEYWORDS) if IS_DEMO else None,
         )
     except OSError as error:
-        stop(f"{error.filename}: {error.strerror}")
+        stop(f"{names.printable(str(error.filename))}: {error.strerror}")
 
 
 def begin_alone(executor_plugin, **others):
@@ -442,6 +443,7 @@ def recipe_of_mask(mask):
         static_masks.keywords_to_keep(mask, CONFIG),
         static_masks.type_cards(kind, CONFIG),
         {key: CONFIG[key] for key in (f"make_{kind}_mask", "unit", "unit_names")},
+        CONFIG["checksums"],
         CONFIG["frame_type"]["combined"],
         mask.shape,
         kind in CONFIG["required_masks"],
@@ -493,7 +495,7 @@ def combining_recipe(masks_of_set):
 
 
 def combining_parameters(wildcards):
-    """Give kinds, names and growth of the masks of a set to their job, and a caption."""
+    """Give kinds, names and growth of the masks of a set, a caption and `checksums` to their job."""
     name = wildcards.masks
     return sealed([*combining_settings(name), combining_recipe(name)])
 
@@ -511,6 +513,7 @@ def combining_settings(masks_of_set):
         [mask.path for _, mask in found],
         {kind: CONFIG["grow"][kind] for kind in ("flat", "dark")},
         "  ·  ".join(", ".join(sorted(values)) for values in said if values),
+        CONFIG["checksums"],
     ]
 
 
@@ -693,7 +696,7 @@ def masking_settings(name):
     seconds = night.number(row["exposure"])
     exposure = [f"{seconds:.4g} s"] if seconds > 0 else []
     said = [row["filter"], *exposure, row["object"], row["date"], row["camera"]]
-    keys = ("cosmic_rays", "masked", "grow", "unit", "unit_names")
+    keys = ("cosmic_rays", "masked", "grow", "unit", "unit_names", "checksums")
     return [
         frame.path,
         problem_of_light(frame),

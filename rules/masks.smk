@@ -28,7 +28,7 @@ rule make_flat_mask:
         keywords=kept_keywords,
         shape=lambda wildcards: made_mask(wildcards).shape,
         required="flat" in CONFIG["required_masks"],
-        config=CONFIG["make_flat_mask"],
+        config={key: CONFIG[key] for key in ("make_flat_mask", "checksums")},
         recipe=mask_recipe,
         flats=source_paths,
     message:
@@ -63,7 +63,10 @@ rule make_dark_mask:
         memory=COMBINING_BYTES,
         config={
             "combined": CONFIG["frame_type"]["combined"],
-            **{key: CONFIG[key] for key in ("make_dark_mask", "unit", "unit_names")},
+            **{
+                key: CONFIG[key]
+                for key in ("make_dark_mask", "unit", "unit_names", "checksums")
+            },
         },
         recipe=mask_recipe,
         darks=source_paths,

@@ -11,10 +11,10 @@ from lightmask.masks import combine_files
 
 def main(masks, params, output, undrawn):
     """Combine masks, and draw the combination if that is asked for."""
-    kinds, names, radii, caption, recipe = json.loads(params)
+    kinds, names, radii, caption, checksums, recipe = json.loads(params)
     remove(undrawn)
     with unchanged(masks["files"], names, masks["stamps"]):
-        combine_files(list(zip(kinds, masks["files"], names, strict=True)), radii, output.mask, recipe)
+        combine_files(list(zip(kinds, masks["files"], names, strict=True)), radii, output.mask, checksums, recipe)
     if output.get("picture"):
         from lightmask.pictures import draw_combined_mask
 

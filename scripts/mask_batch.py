@@ -4,12 +4,7 @@ import json
 from pathlib import Path
 
 import nested
-from lightmask.logs import failure, logged_to
-
-
-def fault(log):
-    """Say what is wrong with a frame, by its log; empty if the fault may be the machine's."""
-    return "" if not log.exists() or "Traceback" in log.read_text(errors="replace") else failure(log)
+from lightmask.logs import fault, logged_to
 
 
 def stamp(log):

@@ -10,7 +10,18 @@ from astropy.io import fits
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lightmask.fitsfile import FitsError, Hdu, Header, format_card, image_hdu, read_header, split, write
+from lightmask.fitsfile import (
+    FitsError,
+    Hdu,
+    Header,
+    format_card,
+    image_hdu,
+    image_header,
+    read_header,
+    read_through,
+    split,
+    write,
+)
 
 printable = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
 values = st.one_of(
@@ -89,6 +100,51 @@ def test_the_first_of_duplicate_cards_counts_and_both_stay():
     assert header.tobytes().count(b"A       =") == 2
 
 
+KEYWORDS = ["A", "B", "ESO DET ID", "EXTNAME"]
+texts = st.one_of(st.text("ab &'", max_size=9), st.text("ab &'", min_size=70, max_size=200))
+headers = st.lists(st.tuples(st.sampled_from(KEYWORDS), st.one_of(texts, st.integers())), max_size=8)
+
+
+def ours_and_theirs(cards):
+    theirs = fits.Header([fits.Card(keyword, value) for keyword, value in cards])
+    text = theirs.tostring(endcard=False, padding=False).encode()
+    return Header(text[start : start + 80] for start in range(0, len(text), 80)), fits.Header.fromstring(text)
+
+
+def told(header):
+    """Keywords and values of a header of either kind, as astropy reads it from a file."""
+    text = header.tobytes() if isinstance(header, Header) else header.tostring().encode()
+    return [(card.keyword, card.value) for card in fits.Header.fromstring(text).cards if card.keyword]
+
+
+@settings(max_examples=300, deadline=None)
+@given(headers, headers, st.sampled_from(KEYWORDS), st.sampled_from(["new", 7]))
+def test_headers_change_as_those_of_astropy(cards, others, keyword, value):
+    """Also where values go on over several cards."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # astropy says that it makes HIERARCH cards
+        ours, theirs = ours_and_theirs(cards)
+        assert told(ours) == told(theirs)
+
+        made = told(image_header((2, 3), ">f4", ours, extension="NEW"))
+        assert made[-len(without := told(ours.without("EXTNAME"))) or len(made) :] == without
+        remains = theirs.copy()
+        remains.remove("EXTNAME", ignore_missing=True, remove_all=True)
+        assert without == told(remains)
+
+        other, of_astropy = ours_and_theirs(others)
+        ours.take(other, keyword)
+        if keyword in of_astropy:
+            theirs.append(of_astropy.cards[keyword], end=True)
+        assert told(ours) == told(theirs)
+
+        for each in KEYWORDS:
+            ours.set(each, value)
+            theirs[f"HIERARCH {each}" if len(each) > 8 else each] = value
+            assert told(ours) == told(theirs)
+            assert ours[each] == value
+
+
 SCALINGS = [{}, {"BSCALE": 0.5, "BZERO": 10.0}, {"BZERO": "unsigned"}, {"BLANK": 3}, {"BSCALE": 2, "BLANK": 3}]
 
 
@@ -162,6 +218,90 @@ def test_checksums_are_those_of_astropy(tmp_path_factory, data, blanks):
         assert hdus[0].verify_checksum() == 1
         assert hdus[0].verify_datasum() == 1
         assert ours[1] == str(hdus[0]._calculate_datasum())
+
+
+def checked_content():
+    """Give a file of several kinds of HDUs with checksums, and where header and data of each begin and end."""
+    packed = fits.CompImageHDU(np.arange(900, dtype=np.int16).reshape(30, 30), name="PACKED")
+    table = fits.BinTableHDU.from_columns([fits.Column("a", "PE()", array=[[1, 2], []])])
+    zeros = fits.ImageHDU(np.zeros((5, 7)))
+    content = content_of(fits.PrimaryHDU(np.arange(3001, dtype="u2")), packed, zeros, table, checksum=True)
+    hdus, end, places = split(io.BytesIO(content)), 0, []
+    for hdu in hdus:
+        start = end + len(hdu.header.tobytes())
+        places.append((end, start, start + len(hdu.data)))
+        end = places[-1][-1]
+    return content, places
+
+
+CHECKED, PLACES = checked_content()
+
+
+def misfits(content):
+    handed_on = bytearray()
+    found = read_through(io.BytesIO(content), handed_on.extend)
+    assert handed_on == content
+    return found
+
+
+def verified(content):
+    """Numbers of the HDUs that have checksums, all of which fit, as astropy says."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with fits.open(io.BytesIO(content), disable_image_compression=True) as hdus:
+            return [n for n, hdu in enumerate(hdus) if hdu.verify_checksum() == 1 == hdu.verify_datasum()]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(range(len(PLACES))), st.data())
+def test_a_byte_of_data_that_changed_is_found_in_its_hdu(number, data):
+    assert misfits(CHECKED) == [] and verified(CHECKED) == [0, 1, 2, 3]
+    content = bytearray(CHECKED)
+    place = data.draw(st.integers(PLACES[number][1], PLACES[number][2] - 1))
+    content[place] ^= data.draw(st.integers(1, 255))
+    (misfit,) = misfits(content)
+    name = " (PACKED)" if number == 1 else ""
+    assert re.fullmatch(rf"DATASUM of HDU {number}{re.escape(name)} is '\d+', its bytes give \d+", misfit.text)
+    assert not misfit.is_stale
+    assert verified(content) == [n for n in range(4) if n != number]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sampled_from(range(len(PLACES))), st.booleans())
+def test_cards_that_are_older_than_their_header_are_known(number, of_data_too):
+    begin, start, _ = PLACES[number]
+    content = bytearray(CHECKED)
+    place = content.index(b"END".ljust(80), begin)
+    content[place : place + 160] = b"OBJECT  = 'M 13'".ljust(80) + b"END".ljust(80)
+    content[start] ^= of_data_too
+    (misfit,) = misfits(content)
+    assert misfit.is_stale and misfit.text.startswith(("CHECKSUM of", "DATASUM of")[of_data_too])
+
+
+@pytest.mark.parametrize(
+    ("cards", "text"),
+    [
+        ({}, ""),
+        ({"DATASUM": "", "CHECKSUM": " "}, ""),
+        ({"DATASUM": None, "CHECKSUM": None}, ""),
+        ({"DATASUM": "0"}, ""),
+        ({"DATASUM": 0}, ""),
+        ({"DATASUM": str(2**32 - 1)}, ""),
+        ({"DATASUM": "1"}, "DATASUM of HDU 0 is '1', its bytes give 0"),
+        ({"DATASUM": 1}, "DATASUM of HDU 0 is '1', its bytes give 0"),
+        ({"DATASUM": "zero"}, "DATASUM of HDU 0 is 'zero', its bytes give 0"),
+        ({"DATASUM": "4_8"}, "DATASUM of HDU 0 is '4_8', its bytes give 0"),
+        ({"DATASUM": True}, "DATASUM of HDU 0 is 'True', its bytes give 0"),
+        ({"DATASUM": "zero", "CHECKSUM": "any"}, "DATASUM of HDU 0 is 'zero', its bytes give 0"),
+        ({"CHECKSUM": "0000000000000000"}, "CHECKSUM of HDU 0 is '0000000000000000', with it its bytes give "),
+    ],
+)
+def test_odd_checksum_cards(cards, text):
+    hdu = fits.PrimaryHDU(np.zeros((4, 5)))
+    hdu.header.update(cards)
+    assert [(misfit.text[: len(text)], misfit.is_stale) for misfit in misfits(content_of(hdu))] == [
+        (text, False)
+    ] * bool(text)
 
 
 def test_a_file_cut_anywhere_is_refused_or_whole():

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import os
 import threading
 import time
@@ -113,6 +114,37 @@ def test_a_link_to_itself_is_a_problem_of_its_own(folder):
     found = night(folder)
     assert found["b.fits"].problem
     assert not found["a.fits"].problem
+
+
+def packed_table(path, size, module):
+    """Write a packed file of a primary header, a table of so many bytes, and an image."""
+    table = {"XTENSION": "BINTABLE", "BITPIX": 8, "NAXIS": 2, "NAXIS1": 2880, "NAXIS2": size // 2880}
+    cards = table | {"PCOUNT": 0, "GCOUNT": 1, "TFIELDS": 1, "TFORM1": "2880B"}
+    with module.open(path, "wb", compresslevel=1) as file:
+        file.write(fits.PrimaryHDU(header=fits.Header({"IMAGETYP": "LIGHT"})).header.tostring().encode())
+        file.write(fits.Header(cards).tostring().encode())
+        for start in range(0, size, 2880 * 1000):
+            file.write(bytes(min(2880 * 1000, size - start)))
+        image = io.BytesIO()
+        fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(IMAGE)]).writeto(image)
+        file.write(image.getvalue()[2880:])
+
+
+@pytest.mark.parametrize("module", [gzip, bz2])
+def test_the_search_unpacks_so_much_of_a_file_and_no_more(folder, module):
+    """Of the second file, whose table would take minutes, the end is not even there."""
+    least, limit = 2880 * 10, frames.MOST_UNPACKED - 2880 * 2
+    packed_table(folder / "a.fits", least, module)
+    packed_table(folder / "b.fits", limit // 2880 * 2880 + 2880, module)
+    huge = fits.Header({"XTENSION": "BINTABLE", "BITPIX": 8, "NAXIS": 2, "NAXIS1": 10**6, "NAXIS2": 10**6})
+    start = fits.PrimaryHDU().header.tostring() + huge.tostring()
+    (folder / "c.fits").write_bytes(module.compress(start.encode()))
+    began = time.monotonic()
+    found = night(folder)
+    assert time.monotonic() - began < 20
+    assert (found["a.fits"].type, found["a.fits"].problem, found["a.fits"].shape) == (frames.LIGHT, "", IMAGE.shape)
+    told = "no image in the first 256 MB of what it unpacks to; unpack it, or take it out of the folder"
+    assert found["b.fits"].problem == found["c.fits"].problem == told
 
 
 def test_a_pipe_does_not_hold_up_the_search(folder):

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import itertools
 import os
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -611,7 +612,7 @@ def test_values_beyond_float32_count_as_not_finite():
         ({"inmask": np.zeros((5, 6), bool)}, ValueError),
         ({"inmask": np.full((5, 5), "a")}, TypeError),
         ({"inbkg": np.zeros((6, 5))}, ValueError),
-        ({"inbkg": 3.0}, ValueError),
+        ({"inbkg": 3.0}, TypeError),
         ({"invar": np.zeros((5, 5, 1))}, ValueError),
         ({"invar": np.zeros((5, 5), complex)}, TypeError),
         ({"sigclip": -1.0}, ValueError),
@@ -648,6 +649,14 @@ def test_values_beyond_float32_count_as_not_finite():
 def test_error_names_the_argument(parameters, error):
     with pytest.raises(error, match=rf"\b{next(iter(parameters))}\b"):
         detect_cosmics(**{"indat": np.zeros((5, 5))} | parameters)
+
+
+@pytest.mark.parametrize("argument", ["indat", "inmask", "inbkg", "invar"])
+@pytest.mark.parametrize("number", [5, 2.5, True, np.float32(5), np.array(5.0)], ids=repr)
+def test_a_number_is_no_image(argument, number):
+    """As in astroscrappy, for the callers of both."""
+    with pytest.raises(TypeError, match=rf"^{argument} must be a 2-D image, not {re.escape(repr(number))}$"):
+        detect_cosmics(**{"indat": np.zeros((5, 5)), argument: number})
 
 
 # --- the parts -------------------------------------------------------------------------------------

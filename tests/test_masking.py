@@ -1,11 +1,14 @@
 """A masked frame holds all that the frame held, and says which pixels not to trust and why."""
 
 import bz2
+import contextlib
 import gzip
 import hashlib
 import json
 import re
+import resource
 import shutil
+import tempfile
 import warnings
 
 import ccdproc
@@ -14,9 +17,11 @@ import pytest
 import skies
 from astropy.io import fits
 from astropy.nddata import CCDData, bitmask
-from conftest import write_light, write_mask
+from conftest import without_rights, write_light, write_mask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from lightmask import FrameError, __version__, flags, masking, masks
+from lightmask import FrameError, MachineError, __version__, flags, masking, masks
 from lightmask.configuration import validated
 from lightmask.flags import Flag
 
@@ -236,6 +241,25 @@ def test_an_own_mask_that_says_more_is_kept_as_inmask(tmp_path, dtype):
     assert flagged(output, Flag.INHERITED) == [(3, 4), (3, 5)]
 
 
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(["INMASK", "inmask2", "INMASK3", "INMASK 2"]), unique=True))
+def test_an_inmask_that_is_there_stays_and_no_name_is_there_twice(tmp_path, there):
+    own = np.zeros((64, 80), np.uint8)
+    own[3, 4] = 64
+    write_light(tmp_path / "a.fits")
+    with fits.open(tmp_path / "a.fits", mode="append") as hdus:
+        hdus.extend([fits.ImageHDU(np.full((2, 3), n), fits.Header({"EXTNAME": name})) for n, name in enumerate(there)])
+        hdus.append(fits.ImageHDU(own, name="MASK"))
+    with fits.open(run(tmp_path)) as hdus:
+        found = [hdu.name.upper() for hdu in hdus]
+        new = next(name for name in ("INMASK", "INMASK2", "INMASK3", "INMASK4") if name not in map(str.upper, there))
+        assert found == ["PRIMARY", *map(str.upper, there), "MASK", new, "FLAGS"]
+        assert len(found) == len(set(found))
+        assert np.array_equal(hdus[new].data, own)
+        for number, name in enumerate(there):
+            assert (hdus[name].data == number).all()
+
+
 def test_an_own_mask_is_given_to_the_detector(tmp_path):
     write_light(tmp_path / "a.fits")
     own = np.zeros((64, 80), np.uint8)
@@ -274,6 +298,67 @@ def test_a_combined_mask_of_another_shape_is_refused(tmp_path):
 def test_a_missing_keyword_is_refused(tmp_path):
     write_light(tmp_path / "a.fits")
     refused(tmp_path, "no EGAIN", cosmic_rays={"gain": "EGAIN"})
+
+
+def damaged(path, packing=bytes, **cards):
+    """Write a frame with checksums of which a bit of the data has changed since; other cards come later still."""
+    data = noise()
+    header = fits.Header({"IMAGETYP": "LIGHT"})
+    if packing == "tiles":
+        image = fits.CompImageHDU(data.astype(np.int16), header, compression_type="RICE_1")
+        fits.HDUList([fits.PrimaryHDU(), image]).writeto(path, checksum=True)
+    else:
+        fits.writeto(path, data, header, checksum=True)
+    content = bytearray(path.read_bytes())
+    content[-2880 if packing == "tiles" else 4000] ^= 1
+    for keyword, value in cards.items():
+        place = content.index(b"END".ljust(80))
+        content[place : place + 160] = f"{keyword:<8}= {value!r}".encode().ljust(80) + b"END".ljust(80)
+    path.write_bytes(content if packing == "tiles" else packing(bytes(content)))
+
+
+DAMAGE = r"DATASUM of HDU \d.* is '\d+', its bytes give \d+; copy it again, or set checksums: ignore"
+
+
+@pytest.mark.parametrize("packing", [bytes, gzip.compress, bz2.compress, "tiles"], ids=["plain", "gz", "bz2", "tiles"])
+def test_data_that_do_not_fit_their_checksums_are_refused_or_remarked(tmp_path, packing, capfd):
+    damaged(tmp_path / "a.fits", packing)
+    with pytest.raises(FrameError, match=rf"^a\.fits: {DAMAGE}$"):
+        run(tmp_path)
+    assert list((tmp_path / "out").iterdir()) == []
+    run(tmp_path, checksums="warn")
+    (remark,) = json.loads((tmp_path / "out/statistics.json").read_text())["remarks"]
+    assert re.fullmatch(rf"a\.fits: {DAMAGE}", remark)
+    assert f"WARNING: {remark}" in capfd.readouterr().out
+    run(tmp_path, checksums="ignore")
+    assert json.loads((tmp_path / "out/statistics.json").read_text())["remarks"] == []
+    assert "SUM" not in capfd.readouterr().out
+
+
+def test_checksums_that_reduction_left_behind_refuse_nothing(tmp_path, capfd):
+    damaged(tmp_path / "a.fits", BUNIT="adu")
+    run(tmp_path)
+    assert json.loads((tmp_path / "out/statistics.json").read_text())["remarks"] == []
+    assert re.search(r"a\.fits: DATASUM of .*: older than the rest of its header\n", capfd.readouterr().out)
+    run(tmp_path, checksums="warn")
+    assert len(json.loads((tmp_path / "out/statistics.json").read_text())["remarks"]) == 1
+
+
+def test_masks_are_checked_too(tmp_path):
+    damaged(tmp_path / "mask.fits")
+    arguments = [[("flat", tmp_path / "mask.fits", "mask.fits")], {"flat": 0, "dark": 0}, tmp_path / "combined.fits"]
+    with pytest.raises(FrameError, match=rf"^mask\.fits: {DAMAGE}$"):
+        masks.combine_files(*arguments)
+    masks.combine_files(*arguments, checksums="warn")
+    (tmp_path / "combined.fits").write_bytes(changed_data((tmp_path / "combined.fits").read_bytes()))
+    write_light(tmp_path / "a.fits")
+    with pytest.raises(FrameError, match=rf"^combined\.fits: {DAMAGE}$"):
+        run(tmp_path, combined=tmp_path / "combined.fits")
+
+
+def changed_data(content):
+    """Change a bit of data behind a header of one or two blocks."""
+    return content[:-2000] + bytes([content[-2000] ^ 1]) + content[-1999:]
 
 
 def cut(path, number):
@@ -330,6 +415,69 @@ def test_wrong_padding_is_overlooked_or_told(tmp_path, change):
 def test_what_is_not_fits_is_refused(tmp_path, content, cause):
     (tmp_path / "a.fits").write_bytes(content)
     refused(tmp_path, cause)
+
+
+@contextlib.contextmanager
+def limited(resource_, number):
+    """Let this process have so much of something at the most."""
+    limits = resource.getrlimit(resource_)
+    resource.setrlimit(resource_, (number, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource_, limits)
+
+
+@pytest.mark.parametrize("packing", [gzip.compress, bz2.compress], ids=["gz", "bz2"])
+def test_a_frame_is_not_to_blame_for_a_full_folder_of_temporary_files(tmp_path, packing):
+    write_light(tmp_path / "a.fits")
+    (tmp_path / "a.fits").write_bytes(packing((tmp_path / "a.fits").read_bytes()))
+    told = (
+        r"^a\.fits: cannot be unpacked into /.* \(File too large\); make room there, or set TMPDIR to another folder$"
+    )
+    with pytest.raises(MachineError, match=told), limited(resource.RLIMIT_FSIZE, 9000):
+        run(tmp_path)
+    assert list((tmp_path / "out").iterdir()) == []
+    assert read(run(tmp_path)).mask[COSMIC]
+
+
+@pytest.mark.parametrize("packing", [gzip.compress, bz2.compress], ids=["gz", "bz2"])
+def test_a_frame_is_to_blame_for_a_stream_that_is_broken(tmp_path, packing):
+    write_light(tmp_path / "b.fits")
+    content = bytearray(packing((tmp_path / "b.fits").read_bytes()))
+    content[-6:] = bytes(6)
+    (tmp_path / "a.fits").write_bytes(content)
+    with pytest.raises(FrameError, match=r"copy it again, or take it out of the folder$") as caught:
+        run(tmp_path)
+    assert not isinstance(caught.value, MachineError)
+
+
+def test_a_frame_is_not_to_blame_for_a_folder_of_temporary_files_that_is_not_there(tmp_path, monkeypatch):
+    write_light(tmp_path / "a.fits")
+    (tmp_path / "a.fits").write_bytes(gzip.compress((tmp_path / "a.fits").read_bytes()))
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(MachineError, match=r"^a\.fits: cannot be unpacked into /.*/gone \(No such file or dir.*TMPDIR"):
+        run(tmp_path)
+
+
+def test_a_frame_is_not_to_blame_for_rights_and_file_handles(tmp_path):
+    write_light(tmp_path / "a.fits")
+    (tmp_path / "out").mkdir()
+    told = r"^a\.fits: cannot be read \(Too many open files\); raise ulimit -n"
+    with pytest.raises(MachineError, match=told), limited(resource.RLIMIT_NOFILE, 3):
+        run(tmp_path)
+    (tmp_path / "a.fits").chmod(0)
+    with without_rights(), pytest.raises(MachineError, match=r"^a\.fits: cannot be read \(Permission .*let this user"):
+        run(tmp_path)
+
+
+def test_a_frame_is_not_to_blame_for_a_result_that_cannot_be_written(tmp_path):
+    write_light(tmp_path / "a.fits")
+    told = r"masked\.fits: cannot be written \(File too large\); see to its disk"
+    with pytest.raises(MachineError, match=told), limited(resource.RLIMIT_FSIZE, 9000):
+        run(tmp_path)
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_missing_file_is_refused(tmp_path):

@@ -2,9 +2,11 @@
 
 import importlib.metadata
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,23 @@ def test_what_is_installed_is_what_the_locks_say():
     assert len(always) > 40
     assert always <= installed.keys() <= locked.keys() | {"pip", "setuptools"}
     assert {name: locked[name] for name in installed.keys() & locked.keys()}.items() <= installed.items()
+
+
+def test_an_installation_from_the_checkout_leaves_nothing_there_and_holds_the_library(tmp_path):
+    checkout = tmp_path / "checkout"
+    shutil.copytree(CHECKOUT / "scripts", checkout / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff"):
+        shutil.copy(CHECKOUT / name, checkout)
+    before = sorted(checkout.rglob("*"))
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, checkout]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "No matching distribution found for" in done.stderr:
+        pytest.skip("the build backend is not at hand, and there is no network")
+    assert done.returncode == 0, done.stderr
+    assert sorted(checkout.rglob("*")) == before
+    (wheel,) = tmp_path.glob(f"lightmask-{__version__}-*.whl")
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert packed == {f"lightmask/{path.name}" for path in (checkout / "scripts/lightmask").iterdir()}
 
 
 def test_shipped_configuration_shows_the_defaults():

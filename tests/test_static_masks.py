@@ -284,8 +284,8 @@ def write_flat(path, level, seed=0, **cards):
     return (str(path), path.name)
 
 
-def make_flat_mask(flats, output, required=True, **changes):
-    config = CONFIG["make_flat_mask"] | changes
+def make_flat_mask(flats, output, required=True, checksums="check", **changes):
+    config = {"make_flat_mask": CONFIG["make_flat_mask"] | changes, "checksums": checksums}
     out = Output(output, output.with_suffix(".json"))
     flat_mask.make_flat_mask(flats, {"IMAGETYP": "flat mask"}, ["FILTER"], config, SHAPE, out, required)
     return fits.getheader(output)
@@ -313,6 +313,28 @@ def test_one_flat_alone_is_told_in_the_log_and_on_the_terminal(tmp_path, capfd, 
     assert capfd.readouterr().err.startswith(warning)
     assert warning in (tmp_path / "log").read_text()
     assert header["LIGHTMASK METHOD"] == "one flat"
+
+
+def damage(path):
+    """Give a file checksums, and then change a bit of its data."""
+    with fits.open(path, mode="update", checksum=True) as hdus:
+        hdus[0].add_checksum()
+    content = bytearray(path.read_bytes())
+    content[-2000] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["flat", "dark"])
+def test_flats_and_darks_are_checked_too(tmp_path, capfd, kind):
+    files = [write_flat(tmp_path / f"{n}.fits", level, n, EXPTIME=10.0) for n, level in enumerate((10_000, 30_000))]
+    damage(tmp_path / "1.fits")
+    make = make_flat_mask if kind == "flat" else make_dark_mask
+    make(files, tmp_path / "m.fits")
+    assert "DATASUM of HDU 0 is" in left_out(tmp_path / "m.fits")[0]["1.fits"]
+    assert capfd.readouterr().out.count("WARNING: 1.fits: DATASUM") == 1
+    make(files, tmp_path / "m.fits", checksums="warn")
+    assert capfd.readouterr().out.count("WARNING: 1.fits: DATASUM") == 1
+    assert left_out(tmp_path / "m.fits") == ({}, True)
 
 
 def left_out(output):
@@ -689,12 +711,13 @@ def test_a_pixel_without_a_value_is_hot():
     assert hot[8, 8] and hot[9, 9] and hot.sum() == 2
 
 
-def make_dark_mask(darks, output, unit="adu", required=True, **changes):
+def make_dark_mask(darks, output, unit="adu", required=True, checksums="check", **changes):
     config = {
         "make_dark_mask": CONFIG["make_dark_mask"] | changes,
         "combined": CONFIG["frame_type"]["combined"],
         "unit": unit,
         "unit_names": CONFIG["unit_names"],
+        "checksums": checksums,
     }
     out = Output(output, output.with_suffix(".json"))
     dark_mask.make_dark_mask(darks, {"IMAGETYP": "dark mask"}, ["INSTRUME"], config, SHAPE, out, required)

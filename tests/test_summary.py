@@ -2,7 +2,10 @@
 
 import csv
 import json
+import logging
+import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import Table
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from lightmask import frames, logs, summary
 from lightmask.configuration import validated
 from lightmask.frames import Frame
 from lightmask.masks import MaskMatcher
+from lightmask.night import read_summary
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 CONFIG = validated({})
@@ -41,6 +47,37 @@ def test_a_table_reads_back_as_it_was_written(tmp_path):
     summary.write_csv(rows, ["path", "type"], tmp_path / "a.csv")
     assert read_csv(tmp_path / "a.csv") == rows
     assert (tmp_path / "a.csv").read_bytes().startswith(b"path,type\nplain,nialp\n")
+
+
+FORMULAS = st.text("'=+-@\t\r\n＝1.5e A", max_size=6)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(FORMULAS, st.floats(allow_nan=False))
+@example("=HYPERLINK(1)", -3.5)
+@example("-3.5", -3.5)
+@example("-inf", 0.0)
+@example("'=1", 0.0)
+def test_no_text_is_a_formula_and_each_reads_back(tmp_path, text, number):
+    rows = summary.summary_rows([light("a.fits", object=text, filter=text, exposure=number)], [None])
+    summary.write_summary(rows, tmp_path / "s.csv", tmp_path / "s.ecsv")
+    (row,) = read_csv(tmp_path / "s.csv")
+    assert row["exposure"] == str(number)
+    if row["object"][:1] in tuple("=+-@\t\r\n＝"):
+        assert re.fullmatch(r"[-+][-+0-9.e]+", row["object"]) and math.isfinite(float(text))
+    (back,) = read_summary(tmp_path / "s.csv")
+    text = text.replace("\r", r"\r")
+    assert back["object"] == back["filter"] == text
+    with open(tmp_path / "s.ecsv", encoding="utf-8", newline="") as file:  # as astropy reads it, but for line ends
+        (true,) = csv.DictReader(line for line in file if not line.startswith("# "))
+    assert true["object"] == text
+
+
+def test_a_formula_stands_in_the_ecsv_as_it_is(tmp_path):
+    table = written_table(tmp_path, summary.summary_rows([light("=1+1.fits", object="@a")], [None]))
+    assert (table["path"][0], table["object"][0]) == ("=1+1.fits", "@a")
+    summary.write_csv([{"path": "-n.fits", "type": 3}], ["path", "type"], tmp_path / "f.csv")
+    assert (tmp_path / "f.csv").read_text() == "path,type\n'-n.fits,3\n"
 
 
 def test_a_table_without_rows_has_its_columns(tmp_path):
@@ -93,6 +130,12 @@ def test_a_row_holds_the_counts_of_a_masked_frame(tmp_path):
         "remark": "",
         "problem": "",
     }
+
+
+def test_remarks_of_a_frame_come_before_those_of_the_night(tmp_path):
+    file = write_statistics(tmp_path / "a.json", remarks=["first\x1b[31m", "second"], events=20, on_sources=0.9)
+    (row,) = summary.summary_rows([light("a.fits")], [file])
+    assert row["remark"].startswith(r"first\x1b[31m; second; 90% of its cosmic-ray pixels sit on sources")
 
 
 def test_a_row_of_a_failed_frame_holds_its_problem():
@@ -197,6 +240,36 @@ def test_orphans_are_results_that_nobody_expects(tmp_path):
     assert summary.orphans(tmp_path, ["a.fits", "deep/b.fits", "new.fits"]) == ["deep/gone.fits", "gone.fits"]
 
 
+def test_orphans_have_names_that_a_terminal_can_show(tmp_path):
+    (tmp_path / "line\nend\x1b[31m\u202e.fits").touch()
+    assert summary.orphans(tmp_path, []) == [r"line\nend\x1b[31m\xe2\x80\xae.fits"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text())
+@example("a\nb\tc\x1b[31m\x9b31m\u202ed\udcff")
+def test_what_is_logged_moves_no_cursor(text):
+    record = logging.LogRecord("a", logging.WARNING, "here", 1, "%s", (text,), None)
+    assert logs.escape(record)
+    shown = record.getMessage()
+    assert shown.replace("\n", "").replace("\t", "").isprintable()
+    assert shown == text or not text.isprintable()
+    assert shown.count("\n") == text.count("\n")
+
+
+def test_warnings_and_logs_that_cannot_be_written_move_no_cursor(tmp_path):
+    body = """
+    from lightmask.logs import warn
+    warn("line\\nend\\x1b[31m\\x9b31m\\u202e\\udcff")
+"""
+    done, log = run_logged(tmp_path, body)
+    shown = r"WARNING: line\nend\x1b[31m\xc2\x9b31m\xe2\x80\xae\xff"
+    assert done.stderr == log == f"{shown}\n"
+    (tmp_path / "b").mkdir()
+    with pytest.raises(SystemExit), logs.logged_to(tmp_path / "gone\x1b[31m/a.log"):
+        pass
+
+
 def test_there_are_no_orphans_where_there_are_no_results(tmp_path):
     assert summary.orphans(tmp_path / "not there", ["a.fits"]) == []
 
@@ -222,7 +295,7 @@ def run_logged(folder, body, after=""):
     """Run a job in a process of its own, as streams belong to a process."""
     code = f"""
 import os, subprocess, sys
-from lightmask import FrameError
+from lightmask import FrameError, MachineError
 from lightmask.logs import logged_to
 print("before", flush=True)
 with logged_to({str(folder / "a.log")!r}):
@@ -239,7 +312,9 @@ with logged_to({str(folder / "a.log")!r}):
         timeout=120,
         check=False,
     )
-    return done, (folder / "a.log").read_text()
+    log = (folder / "a.log").read_text()
+    assert log.startswith("BEGUN\n")
+    return done, log.removeprefix("BEGUN\n").removesuffix("ENDED\n")
 
 
 def test_both_streams_and_compiled_code_reach_the_log(tmp_path):
@@ -276,6 +351,59 @@ def test_a_frame_error_is_one_line_on_the_terminal_and_the_last_of_the_log(tmp_p
     assert "Traceback" not in log
     assert ("progress" in log) == bool(printed)
     assert logs.failure(str(tmp_path / "a.log")) == r"a.fits: broken;\nmend it \xff"
+
+
+@pytest.mark.parametrize(
+    ("raised", "is_fault"),
+    [
+        ("FrameError('a.fits: broken')", True),
+        ("MachineError('a.fits: its disk is full')", False),
+        ("MemoryError('a.fits: too little')", False),
+        ("RuntimeError('Traceback')", False),
+    ],
+)
+def test_a_log_tells_whether_its_file_is_to_blame(tmp_path, raised, is_fault):
+    done, log = run_logged(tmp_path, f"    print('Traceback (of no concern)')\n    raise {raised}")
+    cause = logs.failure(tmp_path / "a.log")
+    assert cause and done.stderr.splitlines() == [f"FAILED: {cause}"]
+    assert log.splitlines()[-1].endswith(cause)
+    assert logs.fault(tmp_path / "a.log") == (cause if is_fault else "")
+    assert logs.fault(tmp_path / "not there") == ""
+
+
+KILLED = "was ended by signal 9 (SIGKILL), perhaps for lack of memory; raise mem_mb, or run fewer at a time"
+ENDS = {
+    "os.kill(os.getpid(), signal.SIGKILL)": KILLED,
+    "os.kill(os.getpid(), signal.SIGSEGV)": "crashed (Segmentation fault); its log says where",
+    "os.abort()": "crashed (Aborted); its log says where",
+    "os.kill(os.getpid(), signal.SIGTERM)": "",
+    "os.kill(os.getpid(), signal.SIGINT)": "",
+    "print('last words', end='')": "",
+}
+
+
+@pytest.mark.parametrize(("end", "told"), ENDS.items())
+def test_a_job_that_could_not_tell_its_end_is_told_of(tmp_path, end, told):
+    run_logged(tmp_path, f"    import signal\n    print('at work', flush=True)\n    {end}")
+    log = tmp_path / "a.log"
+    assert logs.failure(log, "x.fits") == logs.killed(log, "x.fits") == (told and f"x.fits: its job {told}")
+    assert logs.failure(log) == (told and f"{log}: its job {told}")
+    assert logs.fault(log) == ""
+    outcomes = [(tmp_path / "not there", log, [])]
+    (problem,) = summary.write_partial([light("x.fits")], outcomes, tmp_path / "s.csv", tmp_path / "s.ecsv")
+    assert problem == "x.fits: " + (f"its job {told}" if told else "not masked yet")
+
+
+def test_a_job_at_work_is_not_taken_for_one_that_was_killed(tmp_path):
+    body = f"""
+    sys.path.insert(0, {str(SCRIPTS)!r})
+    asking = "from lightmask import logs; import sys; print(repr(logs.failure({str(tmp_path / "a.log")!r})))"
+    asked = subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True)
+    print(asked.stdout, asked.stderr)
+"""
+    _, log = run_logged(tmp_path, body)
+    assert log.split() == ["''"]
+    assert logs.failure(tmp_path / "a.log") == ""
 
 
 def test_any_other_exception_leaves_its_traceback_in_the_log(tmp_path):

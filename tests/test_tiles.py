@@ -14,7 +14,7 @@ import psutil
 import pytest
 from astropy.io import fits
 
-from lightmask import images, tiles
+from lightmask import MachineError, images, tiles
 from lightmask.fitsfile import FitsError
 
 
@@ -89,7 +89,7 @@ def test_a_decoder_that_is_stopped(undo):
     thread = threading.Thread(target=stop)
     thread.start()
     with pytest.raises(
-        RuntimeError, match=re.escape("a.fits: its tile compression was not undone (stopped by signal 15)")
+        MachineError, match=re.escape("a.fits: its tile compression was not undone (stopped by signal 15)")
     ):
         undo()
     thread.join()
@@ -100,13 +100,14 @@ def test_a_decoder_that_lacks_a_library(undo, tmp_path, monkeypatch):
     (tmp_path / "astropy.py").write_text("raise ImportError('of another kind')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(
-        RuntimeError, match=re.escape("a.fits: its tile compression was not undone (ImportError: of ano")
+        MachineError, match=re.escape("a.fits: its tile compression was not undone (ImportError: of ano")
     ):
         undo()
 
 
 def test_a_decoder_that_lacks_disk(undo):
     with pytest.raises(
-        RuntimeError, match=r"^a\.fits: its tile compression was not undone \(OSError: .*File too large"
+        MachineError,
+        match=r"^a\.fits: its tile compression was not undone \(File too large\); make room in /.*, or set TMPDIR",
     ):
         undo(disk=6000)

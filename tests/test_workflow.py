@@ -16,6 +16,8 @@ from astropy.io import fits
 from astropy.nddata import CCDData
 from conftest import CHECKOUT, run_workflow, write_calibrations, write_light, write_mask, write_night
 
+from lightmask.names import from_cell
+
 MASKED = ["Masking a.fits", "Masking b.fits"]
 TABLES = ["Listing the frames of the night", "Summarising the night"]
 
@@ -36,7 +38,8 @@ def of_kinds(run):
 
 def rows(table):
     with open(table, newline="", encoding="utf-8") as file:
-        return {row["path"]: row for row in csv.DictReader(file)}
+        found = [{key: from_cell(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    return {row["path"]: row for row in found}
 
 
 @pytest.fixture
@@ -254,6 +257,19 @@ def test_what_is_wrong_is_told_before_any_job(work, config, message):
     assert message in run.output
     assert "Traceback" not in run.output and 'File "' not in run.output
     assert not run.jobs
+
+
+def test_no_name_of_a_folder_or_a_leftover_moves_the_cursor(tmp_path):
+    odd = "line\nend\x1b[31m\x9b\u202e"
+    write_night(tmp_path / odd)
+    leftover = tmp_path / "work/results/masked" / f"{odd}.fits"
+    leftover.parent.mkdir(parents=True)
+    leftover.touch()
+    shown = r"line\nend\x1b[31m\xc2\x9b\xe2\x80\xae"
+    for frames, told in ((odd, f"results/masked/{shown}.fits: no LIGHT"), (f"{odd}/x", f"{tmp_path}/{shown}/x; exp")):
+        run = run_workflow(tmp_path / "work", "-n", "--config", f"frames={tmp_path / frames}")
+        assert told in run.output
+        assert re.sub("[\n\t]", "", run.output).isprintable()
 
 
 def test_results_are_never_taken_in_again(tmp_path):

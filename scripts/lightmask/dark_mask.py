@@ -224,7 +224,7 @@ def make_dark_mask(
     keywords : list of str
         What the mask takes over from their headers.
     config : dict
-        ``make_dark_mask``, ``unit`` and ``unit_names`` of the configuration, and ``combined``, the
+        ``make_dark_mask``, ``unit``, ``unit_names`` and ``checksums`` of the configuration, and ``combined``, the
         keywords that may say of how many frames a dark is the combination.
     shape : tuple of int
         Of the frames that the mask is for. A dark of another shape is left out, as is one that cannot be
@@ -243,7 +243,7 @@ def make_dark_mask(
     """
     parameters = config["make_dark_mask"]
     threshold, linearity = parameters["threshold"], parameters["linearity"]
-    with OpenSources(len(darks)) as files:
+    with OpenSources(len(darks), config["checksums"]) as files:
         found, left_out = usable(
             darks, lambda file, name: files.open(file, name, lambda rows: _described(rows, shape, config))
         )

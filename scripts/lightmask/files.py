@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lightmask import FrameError
+from lightmask import MachineError
 
 PART = ".part"
 """How the name of a file ends that is not complete."""
@@ -31,7 +31,7 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
 
     Raises
     ------
-    FrameError
+    MachineError
         If the file cannot be written.
     """
     part = Path(path).with_name(f".{os.urandom(8).hex()}{PART}")
@@ -41,7 +41,10 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        raise FrameError(f"{os.fspath(path)}: cannot be written ({error.strerror or error})") from error
+        raise MachineError(
+            f"{os.fspath(path)}: cannot be written ({error.strerror or error}); see to its disk and its rights, then "
+            "start again"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -9,10 +9,10 @@ J). A general reader takes longer to import than a frame takes to mask.
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +54,19 @@ class Header:
         self.cards = list(cards)
         while self.cards and not self.cards[-1].strip():
             self.cards.pop()
+        self._number()
+
+    def _number(self) -> None:
         self._index: dict[str, int] = {}
         for number, card in enumerate(self.cards):
             self._index.setdefault(_keyword(card), number)
+
+    def _end(self, number: int) -> int:
+        """Give the place behind a card and those that continue it."""
+        number += 1
+        while number < len(self.cards) and self.cards[number].startswith(b"CONTINUE"):
+            number += 1
+        return number
 
     def __contains__(self, keyword: str) -> bool:
         return keyword.upper() in self._index
@@ -88,14 +98,17 @@ class Header:
         return Header(self.cards)
 
     def set(self, keyword: str, value: Value, comment: str = "") -> None:
-        """Set the value of a keyword, in the place of its first card or at the end.
+        """Set the value of a keyword, in the place of its first card and what continues it, or at the end.
 
         A keyword of more than 8 characters, or with blanks, becomes a HIERARCH
         card. A comment that does not fit is left out.
         """
         card = format_card(keyword, value, comment)
-        if keyword.upper() in self._index:
-            self.cards[self._index[keyword.upper()]] = card
+        if (number := self._index.get(keyword.upper())) is not None:
+            is_alone = self._end(number) == number + 1
+            self.cards[number : self._end(number)] = [card]
+            if not is_alone:
+                self._number()
         else:
             self._index[keyword.upper()] = len(self.cards)
             self.cards.append(card)
@@ -103,16 +116,19 @@ class Header:
     def take(self, other: "Header", keyword: str) -> None:
         """Take over a card of another header as it is, with what continues it, if it is there."""
         if (number := other._index.get(keyword.upper())) is not None:
-            cards = [other.cards[number]]
-            while number + 1 < len(other.cards) and other.cards[number + 1].startswith(b"CONTINUE"):
-                number += 1
-                cards.append(other.cards[number])
             self._index.setdefault(keyword.upper(), len(self.cards))
-            self.cards += cards
+            self.cards += other.cards[number : other._end(number)]
 
     def without(self, *keywords: str) -> "Header":
-        """Give a header without the cards of some keywords."""
-        return Header(card for card in self.cards if _keyword(card) not in keywords)
+        """Give a header without the cards of some keywords, and what continues them."""
+        kept: list[bytes] = []
+        number = 0
+        while number < len(self.cards):
+            end = self._end(number)
+            if _keyword(self.cards[number]) not in keywords:
+                kept += self.cards[number:end]
+            number = end
+        return Header(kept)
 
     def tobytes(self) -> bytes:
         """Give the header as it stands in a file."""
@@ -458,7 +474,7 @@ def split(file: BinaryIO) -> list[Hdu]:
     return hdus
 
 
-# --- writing -----------------------------------------------------------------------
+# --- checksums ---------------------------------------------------------------------
 
 
 def _ones_complement_sum(data: Any) -> int:
@@ -474,6 +490,98 @@ def _folded(total: int) -> int:
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
     return total
+
+
+class Misfit(NamedTuple):
+    """A checksum that does not fit the bytes of its HDU.
+
+    Attributes
+    ----------
+    text : str
+        Which one, in a line.
+    is_stale : bool
+        Whether the header has been changed since its checksums were written, as by software that keeps
+        these cards but not their meaning. If it has not, what has changed are the data.
+    """
+
+    text: str
+    is_stale: bool
+
+
+class _Summed:
+    """A stream that hands on what is read from it, and adds it up.
+
+    Reads of whole words are expected, so that sums of parts are parts of the sum.
+    """
+
+    def __init__(self, file: Any, hand_on: Callable[[bytes], Any]):
+        self.file, self.hand_on, self.total = file, hand_on, 0
+
+    def read(self, size: int) -> bytes:
+        """Read so many bytes; fewer at the end only."""
+        part = self.file.read(size)
+        self.hand_on(part)
+        self.total = _folded(self.total + _ones_complement_sum(part))
+        return part
+
+
+def read_through(file: Any, hand_on: Callable[[bytes], Any]) -> list[Misfit]:
+    """Read a FITS file from its beginning to its end, and check the checksums that it has.
+
+    Parameters
+    ----------
+    file : file
+        It need not seek.
+    hand_on : callable
+        Gets every byte of it, part by part.
+
+    Returns
+    -------
+    list of Misfit
+        One for each HDU whose DATASUM or CHECKSUM does not fit its bytes. Blank cards are not checked.
+    """
+    found: list[Misfit] = []
+    summed: Any = _Summed(file, hand_on)
+    try:
+        number = 0
+        while (header := read_header(summed)) is not None:
+            of_header, summed.total = summed.total, 0
+            size = data_size(header)
+            left = size + -size % BLOCK
+            while left and (part := summed.read(min(left, CHUNK))):
+                left -= len(part)
+            name = Hdu(header).name
+            hdu = f"HDU {number} ({name})" if name else f"HDU {number}"
+            found += _misfits(hdu, header, of_header, summed.total)
+            number, summed.total = number + 1, 0
+    except FitsError:
+        found = []  # what is no FITS has no checksums: `split` says what is wrong with it
+    while part := file.read(CHUNK):
+        hand_on(part)
+    return found
+
+
+def _misfits(hdu: str, header: Header, of_header: int, of_data: int) -> list[Misfit]:
+    """Say which checksum of an HDU does not fit its sums: the first one, as one of data is part of the other."""
+    values = (header.get(keyword) for keyword in ("DATASUM", "CHECKSUM"))
+    datasum, checksum = ("" if value is None else str(value).strip() for value in values)
+    said = int(datasum) if re.fullmatch("[0-9]+", datasum) else None
+    if datasum and (said is None or not _same(said, of_data)):
+        is_stale = bool(checksum) and said is not None and not _same(of_header + said, 0)
+        return [Misfit(f"DATASUM of {hdu} is {datasum!r}, its bytes give {of_data}", is_stale)]
+    total = _folded(of_header + of_data)
+    if checksum and not _same(total, 0):
+        text = f"CHECKSUM of {hdu} is {checksum!r}, with it its bytes give {total}, expected {0xFFFFFFFF}"
+        return [Misfit(text, is_stale=bool(datasum))]
+    return []
+
+
+def _same(one: int, other: int) -> bool:
+    """Compare sums: zero has two forms, 0 and -0, in which all bits are set."""
+    return (one - other) % 0xFFFFFFFF == 0
+
+
+# --- writing -----------------------------------------------------------------------
 
 
 def _encoded(checksum: int) -> str:

@@ -116,7 +116,7 @@ def make_flat_mask(
     keywords : list of str
         What the mask takes over from their headers.
     config : dict
-        The configuration's ``make_flat_mask``.
+        ``make_flat_mask`` and ``checksums`` of the configuration.
     shape : tuple of int
         Of the frames that the mask is for. A flat of another shape is left out, as is one that cannot be
         read, or has no counts.
@@ -130,11 +130,11 @@ def make_flat_mask(
     FrameError
         If none can be used and a mask is required, or a flat changes meanwhile.
     """
-    found, left_out = usable(flats, lambda file, name: _counted(file, name, shape))
+    found, left_out = usable(flats, lambda file, name: _counted(file, name, shape, config["checksums"]))
     if not found:
         write_empty_mask("flat", shape, left_out, required, output)
         return
-    parameters = dict(config)
+    parameters = dict(config["make_flat_mask"])
     least_difference = parameters.pop("least_difference")
     files = {name: file for file, name in flats}
     brightest, faintest = extremes([median for _, median in found], least_difference)
@@ -146,7 +146,7 @@ def make_flat_mask(
             else "there is no other uncombined flat"
         )
         warn(f"{chosen[0]}: the flat mask is made from this flat alone, as {why}")
-    images = [read(files[name], name) for name in chosen]
+    images = [read(files[name], name, "ignore") for name in chosen]  # their checksums were looked at above
     mask = flat_mask(images[0][0], images[1][0] if faintest is not None else None, parameters)
     made: dict[str, Value] = {"METHOD": "one flat" if faintest is None else "ratio flat2 / flat1"}
     names = [(name, digest) for name, (_, digest) in zip(chosen, images, strict=True)]
@@ -154,8 +154,8 @@ def make_flat_mask(
     write_left_out(left_out, True, output.left_out)
 
 
-def _counted(file: str, name: str, shape: tuple[int, ...]) -> float:
-    with opened(file, name) as (hdus, _):
+def _counted(file: str, name: str, shape: tuple[int, ...], checksums: str) -> float:
+    with opened(file, name, checksums) as (hdus, _):
         flat = read_image(hdus, name)
         check_shape(name, flat.data.shape, shape)
         with readable(name):

@@ -14,10 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lightmask import FrameError, names, quantities
+from lightmask import FrameError, MachineError, names, quantities
 from lightmask.code import digest_of_code
 from lightmask.files import stamp_of, whole_file
-from lightmask.fitsfile import Hdu, Header, Value, read_headers, shape_text
+from lightmask.fitsfile import Hdu, Header, Value, data_size, read_headers, shape_text
 from lightmask.images import COMPRESSION, FITS_BEGINNING, NOT_REGULAR, check_beginning, find_image, readable
 
 LIGHT, FLAT, DARK, FLAT_MASK, DARK_MASK = "light", "flat", "dark", "flat mask", "dark mask"
@@ -29,6 +29,8 @@ OWN_KEYWORD = "LIGHTMASK VERSION"
 """Keyword of every file that the workflow writes; of them only flat and dark masks are taken in again."""
 LONGEST_TEXT = 1000
 """Letters of a text of a header in tables. It may have millions, and readers of CSV take 131,072 in a field."""
+MOST_UNPACKED = 2**28
+"""Bytes that the search unpacks of a file to come to its image: a few seconds' work. A few kB may hold any number."""
 TILE_HEIGHT = "ZTILE2"
 """Keyword of tile-compressed frames, one row of pixels where it is missing. The memory to undo it depends on it."""
 
@@ -207,7 +209,7 @@ def _read(path: Path, keywords: Iterable[str], status: os.stat_result | OSError 
                 described = describe(_headers(path), keywords)
         except FrameError as error:
             problem = str(error).removeprefix(": ")
-            if getattr(error.__cause__, "errno", None) is not None:  # the machine said so, not the bytes
+            if isinstance(error, MachineError):  # it is not in the bytes
                 stamp = None
         except MemoryError:
             problem, stamp = "memory does not suffice to read its header; run fewer programs at a time", None
@@ -234,6 +236,11 @@ def _headers(path: Path) -> list[Header]:
             headers.append(header)
             if Hdu(header).shape:
                 break
+            if module and file.tell() + data_size(header) > MOST_UNPACKED:
+                raise FrameError(
+                    f": no image in the first {MOST_UNPACKED // 2**20} MB of what it unpacks to; unpack it, or take it "
+                    "out of the folder"
+                )
         return headers
 
 

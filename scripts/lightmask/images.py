@@ -1,12 +1,12 @@
 """Read the images and masks of FITS files, and say plainly what is wrong with a file."""
 
 import bz2
+import errno
 import gzip
 import hashlib
 import io
 import math
 import os
-import shutil
 import stat
 import tempfile
 import zlib
@@ -19,15 +19,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask import FrameError, records, tiles
+from lightmask import OF_THE_MACHINE, FrameError, MachineError, records, tiles
 from lightmask.files import Stamp, stamp_of
-from lightmask.fitsfile import CHUNK, Hdu, Header, shape_text, split
+from lightmask.fitsfile import Hdu, Header, read_through, shape_text, split
+from lightmask.logs import warn
 
 COMPRESSION = {b"\x1f\x8b": gzip, b"BZ": bz2}
 """Modules that undo compression, by what a file of theirs begins with."""
 
 FITS_BEGINNING = b"SIMPLE  ="
 NOT_REGULAR = "not a regular file; take it out of the folder"
+REMEDIES = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "let this user read it"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise ulimit -n, or take fewer cores"),
+    errno.ENOMEM: "raise mem_mb, or run fewer at a time",
+}
+"""What to do where a file cannot be read that is not to blame, by the error."""
+
 CHANGED = "changed while it was read; start again when it is complete"
 REPLACED = "changed since the folder was searched; start again"
 
@@ -110,12 +118,32 @@ class Image:
 
 @contextmanager
 def readable(name: str) -> Iterator[None]:
-    """Turn what goes wrong while a file is read into a `FrameError` that names it."""
+    """Turn what goes wrong while a file is read into a `FrameError` that names it.
+
+    It is a `MachineError` where the file is not to blame.
+    """
     try:
         yield
     except (OSError, EOFError, ValueError, zlib.error) as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+        if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
+            remedy = REMEDIES.get(error.errno, "see to the disk or the network that it is on")
+            raise MachineError(f"{name}: cannot be read ({cause}); {remedy}, then start again") from error
         raise FrameError(f"{name}: cannot be read ({cause}); copy it again, or take it out of the folder") from error
+
+
+@contextmanager
+def _unpacking(name: str) -> Iterator[None]:
+    """Say that it is the folder for temporary files that cannot be written, not the file that cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # a stream that is broken
+            raise
+        folder = f" into {tempfile.tempdir}" if tempfile.tempdir else ""
+        raise MachineError(
+            f"{name}: cannot be unpacked{folder} ({error.strerror}); make room there, or set TMPDIR to another folder"
+        ) from error
 
 
 @contextmanager
@@ -207,7 +235,9 @@ class _Watched(io.FileIO):
 
 
 @contextmanager
-def opened(path: str | os.PathLike, name: str) -> Iterator[tuple[list[Hdu], str]]:
+def opened(
+    path: str | os.PathLike, name: str, checksums: str = "check", remark: Callable[[str], None] = warn
+) -> Iterator[tuple[list[Hdu], str]]:
     """Open a FITS file for as long as the context lasts; compression, of tiles too, is undone.
 
     Parameters
@@ -216,6 +246,12 @@ def opened(path: str | os.PathLike, name: str) -> Iterator[tuple[list[Hdu], str]
         Where it is.
     name : str
         What messages call it: its path in the frames folder.
+    checksums : str
+        What to do about a CHECKSUM or DATASUM that does not fit: ``check`` refuses the file, unless they
+        are older than its header, ``warn`` remarks it, ``ignore`` does not look. Those of a tile-compressed
+        image are those of its table.
+    remark : callable
+        Gets the line that ``warn`` has to say.
 
     Yields
     ------
@@ -228,34 +264,48 @@ def opened(path: str | os.PathLike, name: str) -> Iterator[tuple[list[Hdu], str]
     Raises
     ------
     FrameError
-        If it is not FITS, a header is broken, or data are missing at the end; also
-        later, if it changes before all has been read.
+        If it is not FITS, a header is broken, data are missing at the end, or a checksum does not
+        fit; also later, if it changes before all has been read.
+    MachineError
+        If the file is not to blame, but its disk or that of temporary files, for example.
     """
     with ExitStack() as files:
         with readable(name):
             watched = _Watched(path, name)
             file: Any = files.enter_context(io.BufferedReader(watched))
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            sha256 = hashlib.sha256()
+            misfits = read_through(file, sha256.update)
+            digest = sha256.hexdigest()
             if (seen := _digests.get()) is not None:
                 seen[name] = digest
             print(records.note(name, digest, watched.before))
             file.seek(0)
             if module := COMPRESSION.get(file.peek(2)[:2]):
-                plain = files.enter_context(tempfile.TemporaryFile())
-                with module.open(file) as packed:
-                    shutil.copyfileobj(packed, plain, CHUNK)
+                with _unpacking(name), module.open(file) as packed:
+                    plain = files.enter_context(tempfile.TemporaryFile())
+                    misfits = read_through(packed, plain.write)
+                    plain.seek(0)  # which writes the rest of it
                 file = plain
-                file.seek(0)
         check_beginning(file.read(len(FITS_BEGINNING)), name)
         with readable(name):
             hdus = split(file)
+        for misfit in misfits if checksums != "ignore" else ():
+            line = f"{name}: {misfit.text}; copy it again, or set checksums: ignore"
+            if checksums == "warn":
+                remark(line)
+            elif misfit.is_stale:
+                print(f"{name}: {misfit.text}: older than the rest of its header")
+            else:
+                raise FrameError(line)
+        with readable(name):
             if any(hdu.compressed for hdu in hdus):
                 for hdu in hdus:
                     tiles.check(hdu, file.seek(0, os.SEEK_END))
-                plain = files.enter_context(tempfile.TemporaryFile())
+                with _unpacking(name):
+                    plain = files.enter_context(tempfile.TemporaryFile())
                 tiles.undo(file, plain, name)
                 hdus = split(plain)
-        yield hdus, digest
+        yield hdus, sha256.hexdigest()
 
 
 def find_image(headers: list[Header], name: str) -> int:
@@ -307,22 +357,22 @@ def read_image(hdus: list[Hdu], name: str) -> Image:
     return Image(data, mask, more_than_mask, Header([*hdu.header.cards, *hdus[0].header.cards]))
 
 
-def read(path: str | os.PathLike, name: str) -> tuple[Image, str]:
-    """Read the image of a FITS file, its mask, and the SHA-256 of the file.
+def read(path: str | os.PathLike, name: str, checksums: str = "check") -> tuple[Image, str]:
+    """Read the image of a FITS file, its mask, and the SHA-256 of the file; arguments are those of `opened`.
 
     Raises
     ------
     FrameError
         If the file cannot be read, or holds no 2-D image.
     """
-    with opened(path, name) as (hdus, digest):
+    with opened(path, name, checksums) as (hdus, digest):
         image = read_image(hdus, name)
         mask = None if image.mask is None else image.mask[:].astype(bool)  # any nonzero value masks
         return replace(image, data=image.data[:], mask=mask), digest
 
 
-def read_mask(path: str | os.PathLike, name: str) -> tuple[NDArray[np.bool_], str]:
-    """Read a mask: True where the image of a FITS file is not zero.
+def read_mask(path: str | os.PathLike, name: str, checksums: str = "check") -> tuple[NDArray[np.bool_], str]:
+    """Read a mask: True where the image of a FITS file is not zero; arguments are those of `opened`.
 
     Returns
     -------
@@ -336,7 +386,7 @@ def read_mask(path: str | os.PathLike, name: str) -> tuple[NDArray[np.bool_], st
     FrameError
         If the file holds no 2-D image.
     """
-    with opened(path, name) as (hdus, digest):
+    with opened(path, name, checksums) as (hdus, digest):
         image = hdus[find_image([hdu.header for hdu in hdus], name)]
         with readable(name):
             return image.pixels() != 0, digest

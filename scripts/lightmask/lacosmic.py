@@ -175,7 +175,7 @@ def detect_cosmics(
     ------
     TypeError
         If an argument is not of the right kind (complex or text pixels, a
-        fractional `niter`).
+        number for an image, a fractional `niter`).
     ValueError
         If an image is empty or of the wrong shape, or a parameter is outside
         its range.  The message names the argument.
@@ -1452,6 +1452,8 @@ def _image(name: str, value: ArrayLike, shape: tuple[int, ...] | None = None) ->
         raise ValueError(f"{name} is not an array: {error}") from None
     if image.dtype.kind not in "buif":
         raise TypeError(f"{name} must hold real numbers, not {image.dtype}")
+    if image.ndim == 0:
+        raise TypeError(f"{name} must be a 2-D image, not {value!r}")
     if image.ndim != 2 or not image.size:
         raise ValueError(f"{name} must be a 2-D image that is not empty; its shape is {image.shape}")
     if shape is not None and image.shape != shape:

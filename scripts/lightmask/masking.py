@@ -1,6 +1,7 @@
 """Turn one LIGHT frame into a masked frame: the core of the workflow."""
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -20,7 +21,7 @@ from lightmask.files import whole_file
 from lightmask.fitsfile import Hdu, Value, image_hdu, image_header, shape_text, write
 from lightmask.flags import Flag
 from lightmask.images import Image, Pixels, bands, opened, read_image
-from lightmask.logs import timed
+from lightmask.logs import timed, warn
 from lightmask.provenance import add_card, add_source
 
 SOURCE_OF_MASK = re.compile(r"LIGHTMASK (FLAT|DARK)\d+( SHA256)?")
@@ -157,8 +158,8 @@ def mask_frame(
     output, statistics_file : path
         FITS and JSON file to write.
     config : dict
-        ``cosmic_rays``, ``masked``, ``grow``, ``unit`` and ``unit_names`` of the
-        configuration.
+        ``cosmic_rays``, ``masked``, ``grow``, ``unit``, ``unit_names`` and ``checksums`` of
+        the configuration.
     picture : path, optional
         PNG file to write: the frame with its flags. The statistics then say too how many
         cosmic-ray events there are, and which fraction of their pixels sits on sources.
@@ -176,9 +177,15 @@ def mask_frame(
     """
     with ExitStack() as files:
         with timed("reading"):
-            hdus, digest = files.enter_context(opened(frame, name))
+            remarks: list[str] = []
+            hdus, digest = files.enter_context(opened(frame, name, config["checksums"], remarks.append))
+            for remark in remarks:
+                warn(remark)
             image = read_image(hdus, name)
-            static, sources = files.enter_context(_combined(combined)) if combined is not None else (None, [])
+            static: Pixels | None = None
+            sources: list[tuple[str, Value]] = []
+            if combined is not None:
+                static, sources = files.enter_context(_combined(combined, config["checksums"]))
         if static is not None and static.shape != image.data.shape:
             raise FrameError(
                 f"{name}: shape {shape_text(image.data.shape)}, its masks {shape_text(static.shape)}; "
@@ -210,7 +217,7 @@ def mask_frame(
             for keyword, value in sources:
                 add_card(header, keyword, value)
             write(hdus, output)
-            record = {"path": name, **counted, **records.from_header(header)}
+            record = {"path": name, **counted, "remarks": remarks, **records.from_header(header)}
             with whole_file(statistics_file) as part:
                 part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         if regions is not None:
@@ -223,10 +230,10 @@ def mask_frame(
 
 
 @contextmanager
-def _combined(path: str | os.PathLike) -> Iterator[tuple[Pixels, list[tuple[str, Value]]]]:
+def _combined(path: str | os.PathLike, checksums: str) -> Iterator[tuple[Pixels, list[tuple[str, Value]]]]:
     """Open a combined mask: its flags, and the cards that name its masks."""
     name = Path(path).name
-    with opened(path, name) as (hdus, _):
+    with opened(path, name, checksums) as (hdus, _):
         header = hdus[0].header
         keywords = filter(SOURCE_OF_MASK.fullmatch, header.keywords())
         cards: list[tuple[str, Value]] = [
@@ -255,7 +262,7 @@ def _with_flags(
     """Give the HDUs of a frame with MASK, in the place of one that is there already, and FLAGS.
 
     The old MASK is kept as INMASK if `keep`, where its values say more than the
-    INHERITED flag can.
+    INHERITED flag can; as INMASK2, INMASK3, ... where the frame has an INMASK already.
     """
     names = [hdu.name for hdu in hdus]
     if "FLAGS" in names:
@@ -271,7 +278,8 @@ def _with_flags(
         result[names.index("MASK")] = Hdu(header, mask)
         if keep:
             header = inherited.header.copy()
-            header.set("EXTNAME", "INMASK")
+            candidates = itertools.chain(["INMASK"], (f"INMASK{number}" for number in itertools.count(2)))
+            header.set("EXTNAME", next(candidate for candidate in candidates if candidate not in names))
             result.append(Hdu(header, inherited.data))
     else:
         result.append(Hdu(image_header(found.shape, found.dtype, extension="MASK"), mask))

@@ -146,7 +146,11 @@ def counts(combined: np.ndarray) -> dict[str, int]:
 
 
 def combine_files(
-    masks: list[tuple[str, str, str]], radii: Mapping[str, float], output: str | Path, recipe: str = ""
+    masks: list[tuple[str, str, str]],
+    radii: Mapping[str, float],
+    output: str | Path,
+    checksums: str = "check",
+    recipe: str = "",
 ) -> None:
     """Combine mask files, write the result, and print how many pixels each kind masks.
 
@@ -159,6 +163,8 @@ def combine_files(
     output : str or Path
         FITS file: 8-bit flags, nonzero is bad, with counts and digests of the
         masks in the header.
+    checksums : str
+        As in `lightmask.images.opened`.
     recipe : str, optional
         `lightmask.records.digest_of` what the masks are combined with, for the header.
 
@@ -167,7 +173,7 @@ def combine_files(
     FrameError
         If a mask cannot be read or the shapes differ.
     """
-    read = [read_mask(file, name) for _, file, name in masks]
+    read = [read_mask(file, name, checksums) for _, file, name in masks]
     try:
         combined = combine(
             [(kind, grown(mask, radii[kind])) for (kind, _, _), (mask, _) in zip(masks, read, strict=True)]

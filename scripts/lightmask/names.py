@@ -21,6 +21,10 @@ _LONGEST_PATH = 2000
 
 _DERIVED = re.compile(r"(\.(?:fits|fit|fts))\.(json|log|png|reg|tsv)\Z", re.IGNORECASE)
 """How the name of a folder ends that a file derived from a frame could have."""
+_FORMULA = re.compile(r"'*[=+\-@\t\n＝＋－＠]")
+"""How a text begins that a spreadsheet takes for a formula, or that `cell` has kept from it."""
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 _KEPT = frozenset(" ._-()/")
 
@@ -99,3 +103,13 @@ def _cut(part: str) -> str:
 def printable(path: str) -> str:
     """Escape what a table or a terminal cannot show: line ends, and bytes that are no UTF-8."""
     return "".join(c if c.isprintable() else repr(os.fsencode(c))[2:-1] for c in path)
+
+
+def cell(text: str) -> str:
+    """Give a text as a cell of a table that a spreadsheet reads: an apostrophe keeps it from being a formula."""
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def from_cell(text: str) -> str:
+    """Reverse `cell`."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text

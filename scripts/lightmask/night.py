@@ -12,6 +12,7 @@ from typing import Any
 
 from lightmask.files import whole_file
 from lightmask.flags import BITS, Flag
+from lightmask.names import from_cell
 from lightmask.pictures import COLOURS, shown, without_middle
 
 Row = Mapping[str, Any]
@@ -124,7 +125,7 @@ def _unusable(row: Row) -> list[str]:
 def read_summary(path: str | os.PathLike) -> list[dict[str, str]]:
     """Read the summary of a night."""
     with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        return [{key: from_cell(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
 def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.PathLike) -> None:

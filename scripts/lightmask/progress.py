@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from lightmask.flags import BITS
-from lightmask.logs import CLEAR_LINE, failure
+from lightmask.logs import CLEAR_LINE, failure, killed
 from lightmask.night import number
 from lightmask.summary import NOT_YET
 
@@ -107,10 +107,10 @@ class Progress(logging.Handler):
         elif event == "job_error":
             if rule.endswith(RULE):
                 self._failed.add(job)
-            if self.remote:
-                for cause in filter(None, map(failure, told.get("log") or ())):
-                    self._clear()
-                    self.stream.write(f"{cause}\n")
+            # A job on this machine has told its cause itself, unless it was killed.
+            for cause in filter(None, map(failure if self.remote else killed, told.get("log") or ())):
+                self._clear()
+                self.stream.write(f"{cause}\n")
         if self.live and self.total:
             line = self.line()[: shutil.get_terminal_size().columns - 1]
             if line != self._shown:

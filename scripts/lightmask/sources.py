@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask import FrameError
+from lightmask import FrameError, MachineError
 from lightmask.files import whole_file
 from lightmask.fitsfile import CHUNK, Hdu, Header, Stored, shape_text
 from lightmask.images import opened, read_image, readable
@@ -52,24 +52,19 @@ def usable(
 
     Raises
     ------
-    FrameError
+    MachineError
         If the machine is at fault and not the source: no permission, or no disk left.
     """
     found, left_out = [], []
     for file, name in sources:
         try:
             found.append((name, look(file, name)))
+        except MachineError:
+            raise
         except FrameError as error:
-            if _is_of_machine(error):
-                raise
             warn(f"{error}; the mask is made without it")
             left_out.append({"path": name, "problem": str(error).removeprefix(f"{name}: ")})
     return found, left_out
-
-
-def _is_of_machine(error: FrameError) -> bool:
-    # What the operating system refuses has a number; a broken compressed file has none.
-    return isinstance(error.__cause__, OSError) and error.__cause__.errno is not None
 
 
 def check_shape(name: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
@@ -198,9 +193,12 @@ class OpenSources:
     ----------
     number : int
         How many files are going to be opened.
+    checksums : str
+        As in `lightmask.images.opened`.
     """
 
-    def __init__(self, number: int):
+    def __init__(self, number: int, checksums: str):
+        self._checksums = checksums
         self._files = ExitStack()
         self._handles = _provide_handles(HANDLES * number) // HANDLES
         self._copies: Any = None
@@ -234,7 +232,7 @@ class OpenSources:
             If it cannot be read, or `check` raises it.
         """
         with ExitStack() as own:
-            hdus, digest = own.enter_context(opened(file, name))
+            hdus, digest = own.enter_context(opened(file, name, self._checksums))
             image = read_image(hdus, name)
             mask = None if image.mask is None else image.mask.hdu
             rows = Rows(name, image.header, image.data.shape, digest, image.data.hdu, mask)

@@ -11,6 +11,7 @@ from typing import Any
 from lightmask import flags
 from lightmask.files import PART, whole_file
 from lightmask.logs import failure
+from lightmask.names import cell, printable
 from lightmask.night import remarks
 
 FRAME_COLUMNS = (
@@ -38,17 +39,20 @@ SUMMARY_COLUMNS = {
     "iterations": "cosmic pixels found in each iteration",
     "events": "cosmic rays, that is, groups of cosmic pixels that touch",
     "on_sources": "fraction of cosmic pixels whose event sits on a star or another source",
-    "remark": "what is odd, compared with the rest of the night",
+    "remark": "what is odd about it, or compared with the rest of the night",
     "problem": "why there is no result",
 }
 
 
 def csv_text(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> str:
-    """Give rows as CSV, under a line of column names."""
+    """Give rows as CSV, under a line of column names, with values as they are, but for carriage returns."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:  # a carriage return ends a line for many readers, and the writer does not quote it
+        writer.writerow(
+            {key: value.replace("\r", r"\r") if isinstance(value, str) else value for key, value in row.items()}
+        )
     return text.getvalue()
 
 
@@ -59,8 +63,9 @@ def write_text(text: str, path: str | os.PathLike) -> None:
 
 
 def write_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[str], path: str | os.PathLike) -> None:
-    """Write rows as CSV."""
-    write_text(csv_text(rows, columns), path)
+    """Write rows as CSV in which a spreadsheet finds no formulas; `lightmask.names.from_cell` gives its texts back."""
+    shown = ({key: cell(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows)
+    write_text(csv_text(shown, columns), path)
 
 
 def summary_rows(
@@ -88,7 +93,7 @@ def summary_rows(
         rows.append(row)
         said.append([*light.get("remarks", []), *found.get("remarks", [])])
     for row, own, remark in zip(rows, said, remarks(rows), strict=True):
-        row["remark"] = "; ".join([*own, *filter(None, [remark])])
+        row["remark"] = "; ".join([*map(printable, own), *filter(None, [remark])])
     return rows
 
 
@@ -98,7 +103,7 @@ def problems(lights: Iterable[Mapping[str, Any]], outcomes: Iterable[tuple[Path,
     for light, (file, log, logs_of_masks) in zip(lights, outcomes, strict=True):
         problem = next(filter(None, map(failure, logs_of_masks)), "")
         if not problem and not file.exists():
-            problem = failure(log) or f"{light['path']}: {NOT_YET}"
+            problem = failure(log, light["path"]) or f"{light['path']}: {NOT_YET}"
         found.append(problem)
     return found
 
@@ -148,10 +153,10 @@ def recipe_of(ecsv_path: Path) -> str:
 
 
 def orphans(masked: Path, expected: Iterable[str]) -> list[str]:
-    """List masked frames, by name, that are not expected any more."""
+    """List masked frames that are not expected any more, by name as a terminal can show it."""
     known = set(expected)
     found = (path.relative_to(masked).as_posix() for path in masked.rglob("*") if path.is_file())
-    return sorted(name for name in found if name not in known and not name.endswith(PART))
+    return sorted(printable(name) for name in found if name not in known and not name.endswith(PART))
 
 
 def write_summary(
@@ -164,7 +169,6 @@ def write_summary(
     ECSV (astropy's APE 6) is CSV under a header in YAML, which is quicker written
     than `astropy.table` is imported.
     """
-    table = csv_text(rows, SUMMARY_COLUMNS)
     header = ["%ECSV 1.0", "---", "delimiter: ','", "datatype:"]
     for name, meaning in SUMMARY_COLUMNS.items():
         column = {"name": name, "datatype": "string", "description": meaning}
@@ -177,5 +181,5 @@ def write_summary(
             column |= {"datatype": "float64", "unit": UNITS[name]}
         header.append(f"- {json.dumps(column)}")
     header += [f"meta: {json.dumps({RECIPE: recipe})}", "schema: astropy-2.0"]
-    write_text(table, csv_path)
-    write_text("".join(f"# {line}\n" for line in header) + table, ecsv_path)
+    write_csv(rows, SUMMARY_COLUMNS, csv_path)
+    write_text("".join(f"# {line}\n" for line in header) + csv_text(rows, SUMMARY_COLUMNS), ecsv_path)

@@ -3,13 +3,13 @@
 astropy's decoders are in C and trust their streams: a broken one makes them read or write beyond their memory.
 """
 
-import errno
 import itertools
 import math
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,19 +17,17 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from lightmask import OF_THE_MACHINE, MachineError
 from lightmask.fitsfile import BLOCK, CHUNK, FitsError, Hdu, Header, shape_text, split
 
 _MOST_PACKED = 2500
 """How many pixels of an image a byte of its file may stand for: of zeros in PLIO_1 it is 2048."""
 
-_BROKEN, _NO_MEMORY = 3, 4
+_BROKEN, _NO_MEMORY, _NO_DISK = 3, 4, 5
 """Exit statuses; that of any other exception is 1."""
 
 CRASHES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL}
 """Exit statuses of a process that has itself to blame."""
-
-_OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-"""Errors that no frame is to blame for."""
 
 
 def check(hdu: Hdu, size: int) -> None:
@@ -79,7 +77,7 @@ def undo(file: BinaryIO, plain: BinaryIO, name: str) -> None:
         If a stream is broken.
     MemoryError
         If memory does not suffice.
-    RuntimeError
+    MachineError
         If the process was stopped from outside, or lacks a library or disk.
     """
     places = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")]
@@ -104,7 +102,10 @@ def undo(file: BinaryIO, plain: BinaryIO, name: str) -> None:
         said = f"its decoder ended with {signal.Signals(-status).name}"
     elif status and status != _BROKEN:
         cause = f"stopped by signal {-status}" if status < 0 else said
-        raise RuntimeError(f"{name}: its tile compression was not undone ({cause})")
+        remedy = "see to the machine and its libraries, then start again"
+        if status == _NO_DISK:
+            remedy = f"make room in {tempfile.gettempdir()}, or set TMPDIR to another folder"
+        raise MachineError(f"{name}: its tile compression was not undone ({cause}); {remedy}")
     if status:
         raise FitsError(f"broken tile compression: {said}")
 
@@ -193,8 +194,11 @@ def main() -> int:
     except MemoryError:
         return _NO_MEMORY
     except Exception as error:  # of any kind, as broken streams are
-        if isinstance(error, ImportError) or getattr(error, "errno", None) in _OF_THE_MACHINE:
+        if isinstance(error, ImportError):
             raise
+        if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
+            print(error.strerror, file=sys.stderr)
+            return _NO_DISK
         print(" ".join(str(error).split()), file=sys.stderr)
         return _BROKEN
     return 0

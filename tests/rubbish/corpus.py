@@ -511,8 +511,11 @@ PLACES = {
     "pipe.fits": (os.mkfifo, NOT_REGULAR),
     "socket.fits": (bind_socket, NOT_REGULAR),
     "zeros_for_ever.fits": (link_to("/dev/zero"), NOT_REGULAR),
-    "forbidden.fits": (forbidden, unreadable("Permission denied")),
-    "io_error.fits": (link_to("/proc/self/mem"), unreadable("Input/output error")),
+    "forbidden.fits": (forbidden, "cannot be read (Permission denied); let this user read it, then start again"),
+    "io_error.fits": (
+        link_to("/proc/self/mem"),
+        "cannot be read (Input/output error); see to the disk or the network that it is on, then start again",
+    ),
     "collision.fits": (light(), "its result collision.fits would collide with that of collision.fits.gz; rename one"),
     "collision.fits.gz": (
         gzip.compress(light()),

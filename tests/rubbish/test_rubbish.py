@@ -183,7 +183,8 @@ def state(folder):
 
 def rows(table):
     with open(table, newline="", encoding="utf-8") as file:
-        return {row["path"]: row for row in csv.DictReader(file)}
+        found = [{key: names.from_cell(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    return {row["path"]: row for row in found}
 
 
 @pytest.fixture(scope="module")
