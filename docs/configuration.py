@@ -43,7 +43,7 @@ def kind(rule: Config) -> str:
     text = " or ".join(words.get(name, name) for name in types)
     if "items" in rule and "enum" in rule["items"]:
         text += " of " + ", ".join(f"`{value}`" for value in rule["items"]["enum"])
-    for limit, word in (("minimum", "at least"), ("exclusiveMinimum", "above")):
+    for limit, word in (("minimum", "at least"), ("exclusiveMinimum", "above"), ("maximum", "at most")):
         if limit in rule:
             text += f", {word} {rule[limit]}"
     return text
