@@ -135,11 +135,11 @@ def _folder(found: Any, work: str | os.PathLike[str]) -> Any:
     )
     if len(meant) == 1:
         return meant[0]
-    there = f"the folders {', '.join(meant)}, which all are" if meant else "no folder whose name is"
-    example = f"./{meant[0] if meant else 'NAME'}"
+    said = f"the folders {', '.join(meant)} are" if meant else "no folder here is"
+    example = f"./{meant[0] if meant else 'FOLDER'}"
     raise ValueError(
-        f"configuration: frames: found {there} read as {_shown(found)}; expected one; write --config frames={example}, "
-        f'or frames: "{example}" in a file'
+        f"configuration: frames: found {_shown(found)}, and {said} read so; expected one folder; write "
+        f'--config frames={example}, or frames: "{example}" in a file'
     )
 
 
