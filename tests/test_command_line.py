@@ -81,6 +81,13 @@ def test_the_demo_night_can_be_asked_for(work, folder):
     assert run.returncode == 0 and "make_demo_night" in run.output
 
 
+def test_a_link_to_the_demo_night_that_is_made_is_a_folder_like_any_other(demo_results, tmp_path):
+    (tmp_path / "link").symlink_to(demo_results / "demo")
+    for folder in (tmp_path / "link", demo_results / "demo"):
+        run = dry(tmp_path / "work", "--config", f"frames={folder}")
+        assert run.returncode == 0 and "mask_light" in run.output and "make_demo_night" not in run.output
+
+
 @pytest.mark.parametrize("folder", ["nowhere/", "results/demo2", "link"])
 def test_a_folder_that_does_not_exist_is_told(work, folder):
     (work / "link").symlink_to("results/demo")

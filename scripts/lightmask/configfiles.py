@@ -74,7 +74,7 @@ def _check_file(path: str | os.PathLike) -> None:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"found a byte that is no UTF-8 at {error.start}; save the file as UTF-8") from None
-    # As Snakemake does: JSON if it can be read as such, else YAML.
+    # As the workflow's loader does: JSON if it can be read as such, else YAML.
     try:
         loaded = json.loads(text)
     except RecursionError:

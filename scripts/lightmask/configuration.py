@@ -95,7 +95,7 @@ def of_run(config: Config, work: str | os.PathLike[str] = ".") -> Config:
     config : dict
         As for `validated`.
     work : path
-        The working directory. Snakemake and YAML read some names as numbers or dates: a folder here
+        The working directory. The command line and YAML read some names as numbers or dates: a folder here
         whose name is read as the value of ``frames`` is taken.
 
     Returns
@@ -144,7 +144,7 @@ def _folder(found: Any, work: str | os.PathLike[str]) -> Any:
 
 
 def _readings(name: str) -> Iterator[Any]:
-    """Give what a name becomes on Snakemake's command line, and in a YAML file."""
+    """Give what a name becomes on the command line of the workflow, and in a YAML file."""
     for reader in (int, float, {"True": True, "False": False}.__getitem__):
         with suppress(ValueError, KeyError):
             yield reader(name)
