@@ -8,6 +8,8 @@
 #   results/summary.csv, .ecsv              a row per LIGHT frame
 #   results/pictures                        of frames, combined masks and the night, for the report
 #   results/logs, results/benchmarks        per rule and frame
+import sys
+
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -16,8 +18,29 @@ min_version("9.0")
 report: "docs/report/workflow.rst"
 
 
-configfile: f"{workflow.current_basedir.get_path_or_uri(secret_free=True)}/config.yaml"
+CHECKOUT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+sys.path.insert(0, str(CHECKOUT / "scripts"))
 
+from lightmask import configfiles
+
+# A module that is given its configuration reads no file.
+if not workflow.modifier.skip_configfile:
+    OWN = [file for file in [Path("config.yaml")] if file.exists()]
+    try:
+        configfiles.check(
+            [CHECKOUT / "config.yaml", *OWN, *workflow.overwrite_configfiles]
+        )
+    except ValueError as error:
+        logger.error(str(error))
+        sys.exit(1)
+
+
+configfile: f"{CHECKOUT}/config.yaml"
+
+
+# The demo night is the clone's own: elsewhere whoever gives no folder forgot it.
+if not (workflow.modifier.skip_configfile or CHECKOUT.samefile(".")):
+    config["frames"] = workflow.config_settings.overwrite_config.get("frames")
 
 if Path("config.yaml").exists():
 

@@ -14,8 +14,12 @@ BEGINNING = """\
 
 `config.yaml` in the working directory, `--configfile FILE` and `--config 'KEY=VALUE'` set what is
 below; each of them overrides the one before. On the command line a key inside a section is written
-`--config 'cosmic_rays={sigclip: 5}'`. An unknown key and a value of the wrong kind are told before
-anything starts. A change of a key remakes what depends on it.
+`--config 'cosmic_rays={sigclip: 5}'`; Snakemake itself refuses `cosmic_rays.sigclip=5` there. An unknown
+key and a value of the wrong kind are told before anything starts. So is a key that a file has twice, and
+a file of more than 1,000,000 bytes, 10,000 values (with every alias written out) or 20 levels. A change
+of a key remakes what depends on it.
+
+Where a key names a keyword of a FITS header, that is printable ASCII without `=`, of at most 66 letters.
 
 This page is made from the schema: `make docs`.
 
@@ -43,7 +47,7 @@ def kind(rule: Config) -> str:
     text = " or ".join(words.get(name, name) for name in types)
     if "items" in rule and "enum" in rule["items"]:
         text += " of " + ", ".join(f"`{value}`" for value in rule["items"]["enum"])
-    for limit, word in (("minimum", "at least"), ("exclusiveMinimum", "above")):
+    for limit, word in (("minimum", "at least"), ("exclusiveMinimum", "above"), ("maximum", "at most")):
         if limit in rule:
             text += f", {word} {rule[limit]}"
     return text

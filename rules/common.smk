@@ -11,8 +11,6 @@ from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
-CHECKOUT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
-sys.path.insert(0, str(CHECKOUT / "scripts"))
 # Snakemake writes the interpreter into its commands as it is, blanks and all.
 if os.path.exists(sys.executable):  # not quoted yet
     sys.executable = shlex.quote(sys.executable)
@@ -72,7 +70,7 @@ def stop(message):
 def checked_config():
     """Complete the configuration with defaults; stop where it is wrong."""
     try:
-        return configuration.validated(config)
+        return configuration.of_run(config)
     except ValueError as error:
         stop(str(error))
 

@@ -51,7 +51,7 @@ def nested_settings():
     return {
         "python": shlex.split(sys.executable)[0],
         "snakefile": str(CHECKOUT / "Snakefile"),
-        "config": {**config, "frames_per_job": 0},
+        "config": {**CONFIG, "frames_per_job": 0},
         "rerun_triggers": sorted(map(str, workflow.rerun_triggers)),
         "deployment": sorted(map(str, deployment.deployment_method)),
         "conda_prefix": str(prefix.absolute()) if prefix else None,

@@ -17,6 +17,8 @@ from astropy.io import fits
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 CHECKOUT = Path(__file__).parent.parent
+DEMO = ["--config", "frames=results/demo"]
+"""The demo night, in a working directory that is not the clone."""
 DATA = Path(os.environ.get("LIGHTMASK_DATA", CHECKOUT.parent / "shared" / "data"))
 
 
@@ -153,7 +155,7 @@ def run_workflow(work, *arguments, before=(), snakefile=CHECKOUT / "Snakefile", 
 @pytest.fixture(scope="session")
 def demo_run(tmp_path_factory):
     """Mask the demo night, as `make demo` does."""
-    run = run_workflow(tmp_path_factory.mktemp("demo"))
+    run = run_workflow(tmp_path_factory.mktemp("demo"), *DEMO)
     assert run.returncode == 0, run.output
     return run
 

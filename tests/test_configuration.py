@@ -2,13 +2,21 @@
 
 import copy
 import inspect
+import re
 from pathlib import Path
 
 import ccdproc
+import numpy as np
 import pytest
 import yaml
+from astropy.io import fits
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from snakemake.cli import parse_config
 
-from lightmask.configuration import schema, validated
+from lightmask import static_masks
+from lightmask.configuration import of_run, schema, validated
+from lightmask.fitsfile import Header, image_hdu, write
 
 CONFIG_FILE = Path(__file__).parent.parent / "config.yaml"
 OWN_KEYS = {"detector", "known_bad_pixels"}
@@ -217,3 +225,219 @@ def test_detection_has_the_names_and_defaults_of_ccdproc():
     expected = {name: p.default for name, p in theirs.items() if name not in NOT_CONFIGURABLE}
     ours = {key: value for key, value in validated({})["cosmic_rays"].items() if key not in OWN_KEYS}
     assert ours == expected | {"readnoise": 10, "sigclip": 8}
+
+
+NUMBERS = {where: part for where, part in parts(schema()) if {"number", "integer"} & {*np.atleast_1d(part.get("type"))}}
+WHOLE = [where for where, part in NUMBERS.items() if "integer" in np.atleast_1d(part["type"])]
+
+
+def value_at(config, where):
+    for key in where.split("."):
+        config = config[key]
+    return config
+
+
+@pytest.mark.parametrize("where", NUMBERS)
+def test_every_number_has_a_maximum(where):
+    most = NUMBERS[where]["maximum"]
+    assert value_at(validated(nested(where, most)), where) == most
+    for value in (2 * most + 1, 1e290, 10**290):
+        assert any(
+            line.startswith(f"configuration: {where}: found ") and line.endswith(f"; expected at most {most}")
+            for line in problems_of(nested(where, value))
+        )
+
+
+@pytest.mark.parametrize("where", NUMBERS)
+@pytest.mark.parametrize("value", [10**400, -(10**400), 16**5000], ids=["large", "negative", "too long to print"])
+def test_a_number_that_no_float_can_hold_is_told(where, value):
+    (line,) = problems_of(nested(where, value))
+    assert line == f"configuration: {where}: found a number of more than 300 digits; expected a smaller one"
+
+
+@given(st.sampled_from(WHOLE), st.integers(0, 49), st.sampled_from([float, "{}".format, "{}.0".format, "{}e0".format]))
+@example("cosmic_rays.niter", 4, float)
+@example("frames_per_job", 2, float)
+def test_a_whole_number_is_an_int_however_it_is_written(where, number, written):
+    number = 2 * number + 1  # the side of a kernel is odd
+    found = value_at(validated(nested(where, written(number))), where)
+    assert found == number and type(found) is int
+
+
+@pytest.mark.parametrize("where", WHOLE)
+@pytest.mark.parametrize("value", [1e23, "1e23", "1.0e+23", 1e300, "1e300", "9" * 1000, 2.5, "2.5", "inf", "1e400"])
+def test_what_is_no_whole_number_or_absurdly_large_is_told(where, value):
+    assert problems_of(nested(where, value))[0].startswith(f"configuration: {where}: found ")
+
+
+def test_a_null_can_be_given_on_the_command_line():
+    config = parse_config(["make_dark_mask={linearity: null, gain: null}", "cosmic_rays={psfk: null}"])
+    assert validated(config) == validated({"make_dark_mask": {"linearity": None}})
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"sigclip": 5}, "sigclip: unknown key; write cosmic_rays={sigclip: 5} (in a file cosmic_rays: {sigclip: 5})"),
+        (
+            {"cosmic_rays.sigclip": 5},
+            "cosmic_rays.sigclip: unknown key; write cosmic_rays={sigclip: 5} (in a file cosmic_rays: {sigclip: 5})",
+        ),
+        (
+            {"gain": "EGAIN"},
+            "gain: unknown key; write make_dark_mask={gain: EGAIN} or cosmic_rays={gain: EGAIN} "
+            "(in a file make_dark_mask: {gain: EGAIN})",
+        ),
+        ({"grow": {"niter": 3}}, "grow.niter: unknown key; write cosmic_rays={niter: 3}"),
+        ({"cosmic_rays": {"unit": "adu"}}, "cosmic_rays.unit: unknown key; write unit=adu"),
+        ({"psfk": [[1]]}, "psfk: unknown key; write cosmic_rays={psfk: VALUE}"),
+    ],
+)
+def test_a_key_at_the_wrong_place_is_told_with_the_right_one(config, told):
+    (line,) = problems_of(config)
+    assert line.startswith(f"configuration: {told}")
+
+
+@given(st.sampled_from([where for where, part in parts(schema()) if "properties" not in part]))
+def test_every_key_is_named_where_its_own_name_or_its_dotted_one_stands_at_the_top(where):
+    section, _, last = where.rpartition(".")
+    known = schema()["properties"]
+    for key in {where, last} - known.keys():
+        (line,) = problems_of({key: 1})
+        assert f"{section}={{{last}: 1}}" in line
+
+
+FOLDERS = [
+    "20250530",
+    "2025_05_30",
+    "1e5",
+    "-5",
+    "+5",
+    "007",
+    "1.50",
+    "True",
+    "False",
+    "nan",
+    "inf",
+    "-inf",
+    ".5",
+    "1.",
+    "2025-05-30",
+    "on",
+    "off",
+    "0x10",
+    "0o7",
+    "12:30:45",
+    "~",
+    "null",
+    "2025-05-30T12:00:00Z",
+]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_is_found_whose_name_is_read_as_something_else(tmp_path, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / "another").mkdir()
+    (tmp_path / "1234567").write_text("no folder")
+    assert of_run(parse_config([f"frames={name}"]), tmp_path)["frames"] == name
+    in_file = yaml.load(f"frames: {name}", yaml.FullLoader)
+    if in_file["frames"] is not None:
+        assert of_run(in_file, tmp_path)["frames"] == name
+
+
+def readings(name):
+    """Read a name as Snakemake's own code does."""
+    return [repr(parse_config([f"frames={name}"])["frames"]), repr(yaml.load(name, yaml.FullLoader))]
+
+
+names = st.text("01_-.einfaTru", min_size=1, max_size=4).filter(lambda name: name.strip("-."))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(names, min_size=1, max_size=5, unique=True), st.data())
+@example(["1", "01", "a"], None)
+@example(["1e1", "10"], None)
+def test_of_any_folders_the_one_is_taken_that_is_meant_or_all_are_named(tmp_path_factory, folders, data):
+    work = tmp_path_factory.mktemp("work")
+    for name in folders:
+        (work / name).mkdir()
+    name = data.draw(st.sampled_from(folders)) if data else folders[0]
+    config = parse_config([f"frames={name}"])
+    meant = sorted(other for other in folders if repr(config["frames"]) in readings(other))
+    if isinstance(config["frames"], str) or meant == [name]:
+        assert of_run(config, work)["frames"] == name
+    else:
+        with pytest.raises(ValueError, match=re.escape(f"the folders {', '.join(meant)} are read so")):
+            of_run(config, work)
+    assert of_run(parse_config([f"frames=./{name}"]), work)["frames"] == f"./{name}"
+
+
+@pytest.mark.parametrize("config", [{}, {"frames": None}, {"unit": "adu"}])
+def test_a_run_must_be_given_a_folder(tmp_path, config):
+    with pytest.raises(ValueError, match=r"^configuration: frames: found no folder; expected one; write --config fr"):
+        of_run(config, tmp_path)
+
+
+def test_a_run_without_a_folder_is_told_of_other_faults_too(tmp_path):
+    with pytest.raises(ValueError, match=r"(?s)frames: found no folder.*\nconfiguration: unit: found 'x'"):
+        of_run({"unit": "x"}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "where", [w for w, p in parts(schema()) if "keywords" in w or w.startswith(("match.", "table"))]
+)
+@pytest.mark.parametrize("keyword", ["Œ", "A=B", " A", "A  B", "A\nB", "A\n", "END", "comment", "HISTORY", "A" * 67])
+def test_what_is_no_keyword_of_a_header_is_told(where, keyword):
+    if where == "table_keywords":
+        return
+    lines = problems_of(nested(where, ["IMAGETYP", keyword]))
+    assert lines[0].startswith(f"configuration: {where}.1: found ")
+
+
+@pytest.mark.parametrize("key", ["gain", "readnoise", "satlevel"])
+def test_a_keyword_in_place_of_a_number_must_be_one(key):
+    assert validated({"cosmic_rays": {key: "ESO DET OUT1 CONAD"}})["cosmic_rays"][key] == "ESO DET OUT1 CONAD"
+    (line,) = problems_of({"cosmic_rays": {key: "Verstärkung"}})
+    assert line.startswith(f"configuration: cosmic_rays.{key}: found 'Verstärkung'; expected a")
+
+
+said = st.text(st.sampled_from("ab 'Œß\n\t=/") | st.characters(codec="utf-8"), min_size=1, max_size=75)
+
+
+@given(
+    st.sampled_from(["flat", "dark"]), st.sampled_from(["IMAGETYP", "ESO DPR TYPE", "Typ"]), st.lists(said, min_size=1)
+)
+@example("flat", "IMAGETYP", ["Maske für Flats"])
+@example("flat", "IMAGETYP", ["Maske für Flats", "Flat mask"])
+@example("dark", "IMAGETYP", ["Maske für Darks", "Darkmaske"])
+@example("dark", "ESO DPR TYPE", ["x" * 60, "y" * 50])
+def test_what_a_made_mask_is_called_is_read_back_or_refused(tmp_path_factory, kind, keyword, meanings):
+    config = {"frame_type": {"keywords": [keyword], f"{kind}_mask": meanings}}
+    try:
+        complete = validated(config)
+    except ValueError as error:
+        assert f"configuration: frame_type.{kind}_mask: found " in str(error)  # noqa: PT017 - either may be
+        only_compared = validated({**config, "static_masks": {kind: "folder"}})
+        assert only_compared["frame_type"][f"{kind}_mask"] == meanings
+        return
+    header = Header()
+    for name, value in static_masks.type_cards(kind, complete).items():
+        header.set(name, value)
+    path = tmp_path_factory.mktemp("mask") / "mask.fits"
+    write([image_hdu(np.zeros((2, 2), np.uint8), header)], path)
+    cards = fits.getheader(path)
+    assert str(cards[keyword]).strip().casefold() in [meaning.strip().casefold() for meaning in meanings]
+    if keyword != "IMAGETYP":
+        assert cards["IMAGETYP"] == f"{kind} mask"
+
+
+def test_light_frames_may_be_called_anything():
+    config = validated({"frame_type": {"light": ["Œuvre"], "flat": ["Flachfeld ☀"]}})
+    assert config["frame_type"]["light"] == ["Œuvre"]
+
+
+@pytest.mark.parametrize("keyword", ["A/B", "$(x)", "Typ."])
+def test_the_first_keyword_of_types_must_be_one_that_can_be_written(keyword):
+    lines = problems_of({"frame_type": {"keywords": [keyword, "IMAGETYP"]}})
+    assert {line.split(": ")[1] for line in lines} == {"frame_type.keywords"}
+    assert validated({"frame_type": {"keywords": ["IMAGETYP", keyword]}})

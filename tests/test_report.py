@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import CHECKOUT, run_workflow, write_light, write_night
+from conftest import CHECKOUT, DEMO, run_workflow, write_light, write_night
 
 from lightmask import demo
 
@@ -77,7 +77,7 @@ def shown_picture(browser):
 
 @pytest.fixture(scope="module")
 def demo_report(demo_results):
-    return report(demo_results.parent)
+    return report(demo_results.parent, *DEMO)
 
 
 def test_every_picture_loads_and_nothing_is_fetched(browser, demo_report, tmp_path):

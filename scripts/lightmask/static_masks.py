@@ -112,9 +112,23 @@ def keywords_to_keep(mask: MadeMask, config: dict[str, Any]) -> list[str]:
 def type_cards(kind: str, config: dict[str, Any]) -> dict[str, str]:
     """Give the cards by which a configuration, and the guide's chapters, know a mask."""
     meanings = config["frame_type"][f"{kind}_mask"]
+    keyword = config["frame_type"]["keywords"][0]
     usual = TYPES[kind]
-    said = usual if usual in [meaning.casefold() for meaning in meanings] or not meanings else meanings[0]
-    return {"IMAGETYP": usual} | {config["frame_type"]["keywords"][0]: said}
+    if usual in [meaning.casefold() for meaning in meanings] or not meanings:
+        said = usual
+    else:  # a header need not be able to hold all that it is compared with
+        said = next((meaning for meaning in meanings if can_hold(keyword, meaning)), meanings[0])
+    return {"IMAGETYP": usual} | {keyword: said}
+
+
+def can_hold(keyword: str, said: str) -> bool:
+    """Tell whether a header card can hold a text, so that it is read back."""
+    header = Header()
+    try:
+        header.set(keyword, said)
+    except ValueError:
+        return False
+    return said.isprintable() and header[keyword] == said.rstrip()
 
 
 def write_mask(

@@ -14,7 +14,7 @@ from collections import Counter
 
 import pytest
 from astropy.io import fits
-from conftest import run_workflow, write_light, write_night
+from conftest import DEMO, run_workflow, write_light, write_night
 from finals import contents, final_files, leftovers
 from processes import kill, running, start, until
 
@@ -45,7 +45,7 @@ def test_killed_at_any_moment(demo_run, tmp_path, capsys):
     phases, compared, cleared = Counter(), 0, 0
     for number in range(KILLS):
         work = tmp_path / str(number)
-        process = start(work)
+        process = start(work, *DEMO)
         moment = draw.uniform(0, demo_run.seconds)
         time.sleep(moment)
         kill(process)
@@ -56,7 +56,7 @@ def test_killed_at_any_moment(demo_run, tmp_path, capsys):
         compared += len(found)
         cleared += len(leftovers(work / "results"))
 
-        again = run_workflow(work)
+        again = run_workflow(work, *DEMO)
         assert again.returncode == 0, f"{context}\n{again.output}"
         assert contents(work / "results") == expected, context
         assert leftovers(work / "results") == [], context

@@ -289,7 +289,7 @@ def test_no_header_value_and_no_setting_is_run_or_leaves_the_results(tmp_path):
 def test_a_configuration_makes_no_objects(tmp_path):
     (tmp_path / "config.yaml").write_text("frames: !!python/object/apply:os.system ['touch x']")
     run = run_workflow(tmp_path)
-    assert run.returncode == 1 and "Config file is not valid" in run.output
+    assert run.returncode == 1 and "config.yaml: line 1: found no valid YAML" in run.output
     assert not (tmp_path / "x").exists()
 
 
