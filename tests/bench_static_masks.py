@@ -4,8 +4,9 @@
     python tests/bench_static_masks.py --quick        # up to 20 of 2048 x 2048
     python tests/bench_static_masks.py darks          # the cases whose names contain a word
 
-Processor time, bytes that the process reads (as the kernel counts them, in units of all the files), files it opens, and the peak
-of its resident set. The sources are float32, darks of one exposure time; the files are in the page cache.
+Processor time, files that are opened, bytes that the process reads (as the kernel counts them, in units of all the
+files), and the peak of its resident set. The sources are float32, darks of one exposure time; the files are in the
+page cache.
 """
 
 import functools
