@@ -50,7 +50,7 @@ bench: .venv/test ## detection and ccdmask against astroscrappy and ccdproc, one
 bench-memory: .venv/test ## memory of masking a frame, up to 400 megapixels
 	.venv/bin/python tests/bench_memory.py
 
-bench-static-masks: .venv/test ## making masks of up to 100 darks or flats: time, reads and memory
+bench-static-masks: .venv/test ## making masks of up to 100 darks or flats: processor time, reads and memory
 	.venv/bin/python tests/bench_static_masks.py
 
 bench-run: .venv/test ## the whole workflow against the chapter's loop

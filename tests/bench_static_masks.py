@@ -4,8 +4,9 @@
     python tests/bench_static_masks.py --quick        # up to 20 of 2048 x 2048
     python tests/bench_static_masks.py darks          # the cases whose names contain a word
 
-Time, bytes that the process reads (as the kernel counts them, in units of all the files), files it opens, and the peak
-of its resident set. The sources are float32, darks of one exposure time; the files are in the page cache.
+Processor time, files that are opened, bytes that the process reads (as the kernel counts them, in units of all the
+files), and the peak of its resident set. The sources are float32, darks of one exposure time; the files are in the
+page cache.
 """
 
 import functools
@@ -43,12 +44,12 @@ sys.addaudithook(watch)
 sources, output = [(file, file) for file in files], Output("m.fits", "m.json")
 def read():
     return int(open("/proc/self/io").read().split()[1])
-start, before = time.perf_counter(), read()
+start, before = time.process_time(), read()
 if kind == "darks":
     make_dark_mask(sources, {}, [], config, (int(side),) * 2, output)
 else:
     make_flat_mask(sources, {}, [], config["make_flat_mask"], (int(side),) * 2, output)
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 print(seconds, count, read() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 
@@ -78,7 +79,7 @@ def cases():
 
 def main():
     """Print a row for each number of sources."""
-    print("| sources | s | opened | read | peak MB |")
+    print("| sources | processor s | opened | read | peak MB |")
     print("|---|---|---|---|---|")
     for title, number, parameters in chosen(cases(), options(__doc__)):
         with tempfile.TemporaryDirectory() as folder:
