@@ -294,7 +294,7 @@ def opened(
             if checksums == "warn":
                 remark(line)
             elif misfit.is_stale:
-                print(f"{name}: {misfit.text}: older than the rest of its header")
+                remark(f"{name}: {misfit.text}, older than its header, so it tells nothing; set checksums: ignore")
             else:
                 raise FrameError(line)
         with readable(name):
