@@ -1,9 +1,13 @@
 """Finding the frames of a night, and reading each header once."""
 
 import bz2
+import errno
 import gzip
 import io
+import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from conftest import write_light, write_mask
+from conftest import CHECKOUT, without_rights, write_light, write_mask
 
 from lightmask import frames, masking
 from lightmask.configuration import validated
@@ -170,32 +174,107 @@ def test_a_missing_folder_has_no_files(tmp_path):
     assert scanned(tmp_path / "not there") == {}
 
 
-def make_unreadable(path):
-    """Replace a file's content such that only a new reading can tell."""
-    status = path.stat()
-    path.write_bytes(b"x" * status.st_size)
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
 def test_headers_of_unchanged_files_are_not_read_again(folder):
     write_light(folder / "a.fits")
     write_light(folder / "b.fits")
-    before = scanned(folder)
-    make_unreadable(folder / "a.fits")
+    scanned(folder)
+    cache = folder.parent / "headers.json"
+    cache.write_text(cache.read_text().replace('"LIGHT"', '"remembered"'))
     write_light(folder / "c.fits", FILTER="g")
     after = scanned(folder)
-    assert after["a.fits"] == before["a.fits"]
-    assert after["c.fits"]["cards"]["FILTER"] == "g"
+    assert after["a.fits"]["cards"]["IMAGETYP"] == after["b.fits"]["cards"]["IMAGETYP"] == "remembered"
+    assert (after["c.fits"]["cards"]["FILTER"], after["c.fits"]["cards"]["IMAGETYP"]) == ("g", "LIGHT")
 
 
-@pytest.mark.parametrize("change", ["mtime", "size"])
+@pytest.mark.parametrize(("number", "text"), [(errno.EIO, "EIO"), (errno.ESTALE, "ESTALE"), (errno.ENOMEM, "ENOMEM")])
+def test_what_the_machine_refused_once_is_not_remembered(folder, tmp_path, number, text):
+    """A program that sees the error in earnest: an audit hook refuses to open this file."""
+    write_light(folder / "a.fits")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import errno, os, sys\n"
+        "def refuse(event, arguments):\n"
+        "    if event == 'open' and str(arguments[0]).endswith('a.fits'):\n"
+        f"        raise OSError(errno.{text}, os.strerror(errno.{text}), arguments[0])\n"
+        "sys.addaudithook(refuse)\n"
+    )
+    code = (
+        "import sys, json; from pathlib import Path; from lightmask import frames\n"
+        "folder, cache = map(Path, sys.argv[1:])\n"
+        "found = frames.scan(folder, cache, ['IMAGETYP'])\n"
+        "frames.remember(found, folder, cache, ['IMAGETYP'])\n"
+        "print(found['a.fits']['problem'])"
+    )
+    scripts = str(CHECKOUT / "scripts")
+    cache = tmp_path / "headers.json"
+    problems = [
+        subprocess.run(
+            [sys.executable, "-c", code, folder, cache],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(places)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for places in ([str(tmp_path), scripts], [scripts])
+    ]
+    assert os.strerror(number) in problems[0] and problems[1] == ""
+
+
+def test_a_file_without_a_right_to_read_it_is_read_when_there_is_one(folder):
+    write_light(folder / "a.fits")
+    (folder / "a.fits").chmod(0)
+    with without_rights():
+        found = night(folder)["a.fits"]
+    assert "Permission denied" in found.problem and found.to_mask
+    (folder / "a.fits").chmod(0o644)
+    assert night(folder)["a.fits"].problem == ""
+
+
+def test_a_problem_is_remembered_for_the_code_that_found_it_only(folder):
+    (folder / "a.fits").write_bytes(b"no FITS")
+    scanned(folder)
+    cache = folder.parent / "headers.json"
+    cache.write_text(cache.read_text().replace("not a FITS file", "found before"))
+    assert scanned(folder)["a.fits"]["problem"].startswith("found before")
+    remembered = json.loads(cache.read_text())
+    cache.write_text(json.dumps(remembered | {"key": remembered["key"] | {"code": "another"}}))
+    assert scanned(folder)["a.fits"]["problem"].startswith("not a FITS file")
+
+
+def test_a_folder_that_cannot_be_searched_costs_only_itself(folder):
+    write_light(folder / "a.fits")
+    write_light(folder / "lost+found/b.fits")
+    (folder / "lost+found").chmod(0)
+    with without_rights():
+        found = night(folder)
+    (folder / "lost+found").chmod(0o755)
+    assert found["a.fits"].problem == ""
+    assert found["lost+found"].problem.startswith("cannot be searched (Permission denied)")
+    assert found["lost+found"].to_mask  # it may hold LIGHT frames, so the exit status tells
+    assert set(night(folder)) == {"a.fits", "lost+found/b.fits"}
+
+
+@pytest.mark.parametrize("marks", [("headers.json", "logs/x.log"), ("headers.json", ".lock")])
+def test_results_of_another_run_are_not_searched_and_not_passed_over_in_silence(folder, marks):
+    write_light(folder / "a.fits")
+    write_mask(folder / "w1/results/static_masks/m.fits", "flat mask")
+    (folder / "w1/results/links").mkdir()
+    (folder / "w1/results/links/b.fits").symlink_to(folder / "a.fits")
+    touch(folder / "w1/results", *marks)
+    found = night(folder)
+    assert set(found) == {"a.fits", "w1/results"}
+    assert found["w1/results"].type == frames.FOREIGN_RESULTS and not found["w1/results"].to_mask
+
+
+@pytest.mark.parametrize("change", ["mtime", "size", "ctime"])
 def test_changed_files_are_read_again(folder, change):
     path = folder / "a.fits"
     write_light(path)
     scanned(folder)
     old = path.stat()
     write_light(path, FILTER="z")
-    if change == "size":
+    if change == "ctime":
+        os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns))
+    elif change == "size":
         fits.append(path, IMAGE, verify=False)
         os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns))
     else:

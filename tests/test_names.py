@@ -56,6 +56,19 @@ def test_letters_digits_and_plain_characters_stay(name):
     assert names.encode(name) == name
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(["a.fits", "b.FIT", "c.fts", "d.fits.gz"]),
+    st.sampled_from([".json", ".png", ".reg", ".log", ".tsv", ".PNG"]),
+    st.sampled_from(["", "deep/", "x.fits.log/"]),
+)
+def test_no_folder_is_in_the_way_of_a_file_that_is_derived_from_a_frame(frame, suffix, above):
+    derived = (names.output_name(above + frame) + suffix).casefold()
+    beside = names.output_name(f"{above}{frame.removesuffix('.gz')}{suffix}/b.fits")
+    assert beside.casefold().rpartition("/")[0] != derived
+    assert names.decode(beside) == f"{above}{frame.removesuffix('.gz')}{suffix}/b.fits"
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [

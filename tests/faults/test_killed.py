@@ -9,12 +9,14 @@ import random
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 
 import pytest
 from astropy.io import fits
-from conftest import DEMO, run_workflow, write_light, write_night
+from conftest import CHECKOUT, DEMO, run_workflow, write_light, write_night
 from finals import contents, final_files, leftovers
 from processes import kill, running, start, until
 
@@ -100,11 +102,64 @@ def test_jobs_that_outlive_their_run_are_waited_for(night, arguments, tmp_path):
     assert run_workflow(work, *arguments).jobs == []
 
 
+def test_a_job_that_begins_when_its_run_has_been_killed_writes_nothing(night, arguments, tmp_path):
+    """The job of a run that is gone is late: it begins while the next run is at work, and in the end it is the last."""
+    work = tmp_path / "work"
+    assert run_workflow(work, *arguments, "cosmic_rays={sigclip: 8}").returncode == 0
+    before = everything(work / "results")
+    script = (
+        "import os, sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
+        "from lightmask import locks; from lightmask.logs import logged_to\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        "with logged_to('results/logs/mask_light/a.fits.log'):\n"
+        "    Path('results/masked/a.fits').write_text('too late')\n"
+    )
+    command = [sys.executable, "-c", script, CHECKOUT / "scripts"]
+    killed = f"0123456789abcdef {work / 'results/.lock'}"
+    job = subprocess.Popen(
+        command,
+        cwd=work,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {locks.RUN: killed, "LIGHTMASK_AT_WORK": str(work / ".snakemake/lightmask_at_work")},
+    )
+    assert job.stdout.readline() == "ready\n"
+    _, said = job.communicate("\n", timeout=60)
+    assert job.returncode == 1 and "a job of a run that was killed began too late" in said
+    assert everything(work / "results") == before
+    with fits.open(work / "results/masked/a.fits") as hdus:
+        assert hdus[0].header["LIGHTMASK SIGCLIP"] == 8
+
+
+def test_a_job_is_stopped_before_it_looks_and_started_again_under_another_run(night, arguments, tmp_path):
+    """In earnest: the main process is killed in the first moments of a job, which another run must outlive."""
+    work = tmp_path / "work"
+    process = start(work, *arguments, "cosmic_rays={sigclip: 5}")
+    log = work / "results/logs/mask_light/a.fits.log"
+    is_job = re.compile(r"python\S* \S*\.snakemake/scripts/tmp\w+\.mask_light\.py")
+    (job, *_) = until(lambda: [pid for pid, text in running(process.pid).items() if is_job.search(text)])
+    os.kill(job, signal.SIGSTOP)
+    process.kill()
+    process.wait()
+    second = start(work, *arguments)
+    until(lambda: second.poll() is not None or "waiting for jobs" in (work / "output").read_text())
+    os.kill(job, signal.SIGCONT)
+    assert second.wait(120) == 0, (work / "output").read_text()
+    until(lambda: job not in running(process.pid))
+    assert log.exists()
+    for name in ("a.fits", "b.fits"):
+        assert fits.getheader(work / "results/masked" / name)["LIGHTMASK SIGCLIP"] == 8
+    assert run_workflow(work, *arguments).jobs == []
+
+
 def holds(process, path):
     """Tell whether a process has opened a file."""
     try:
-        opened = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{process}/fd")]
-    except FileNotFoundError:
+        with os.scandir(f"/proc/{process}/fd") as entries:
+            opened = [os.readlink(entry.path) for entry in entries]
+    except (FileNotFoundError, ProcessLookupError):  # it has ended, or closed a file, meanwhile
         return False
     return str(path) in opened
 

@@ -7,7 +7,9 @@ import signal
 
 import pytest
 from astropy.io import fits
-from conftest import CHECKOUT, run_workflow, write_calibrations, write_light, write_mask, write_night
+from conftest import CHECKOUT, give_up_rights, run_workflow, write_calibrations, write_light, write_mask, write_night
+from processes import start as begin
+from processes import until
 from test_workflow import MASKED, TABLES, digests, of_kinds, rows
 
 OLD = 1_000_000_000
@@ -254,9 +256,7 @@ def test_a_comment_counts_for_the_rules_that_run_it_and_for_no_other(night, work
 
 def stopped(work, *arguments, send, when):
     """Start a run, send it a signal as a terminal does, and return its end."""
-    from processes import start, until
-
-    process = start(work, *arguments)
+    process = begin(work, *arguments)
     until(lambda: when(work))
     os.killpg(process.pid, send) if send == signal.SIGINT else process.send_signal(send)
     process.wait(60)
@@ -311,3 +311,89 @@ def test_a_report_after_the_run_is_whole(begun, start, night, work):
     assert run.returncode == 0, run.output
     page = (work / "r.html").read_text()
     assert all(f"{name}.fits" in page for name in ("a", "b", *("c" * begun)))
+
+
+def test_a_frame_that_was_replaced_since_the_plan_is_not_masked_with_the_masks_of_another(night, work):
+    """Between plan and job there stands, under the same name, a frame of another filter."""
+    write_mask(night / "flat_mask.fits", "flat mask", [(1, 1)], FILTER="r")
+    write_mask(night / "flat_mask_g.fits", "flat mask", [(2, 2)], FILTER="g")
+    arguments = ["--cores", "1", "--config", f"frames={night}", "pictures=False"]
+    process = begin(work, *arguments)
+    until(lambda: "Combining" in (work / "output").read_text())
+    for name in ("a.fits", "b.fits"):
+        write_light(night / name, seed=8, FILTER="g")
+    assert process.wait(60) != 0
+    output = (work / "output").read_text()
+    table = rows(work / "results/summary.csv")
+    refused = [name for name, row in table.items() if row["problem"]]
+    assert refused
+    for name in refused:
+        assert table[name]["problem"] == f"{name}: changed since the folder was searched; start again"
+        assert table[name]["problem"] in output.splitlines()
+    assert run_workflow(work, *arguments).returncode == 0
+    for name in ("a.fits", "b.fits"):
+        flags = fits.getdata(work / "results/masked" / name, "FLAGS")
+        assert (flags[1, 1], flags[2, 2]) == (0, 1)
+
+
+def test_a_folder_that_cannot_be_searched_and_names_like_results_cost_only_themselves(night, work):
+    for number, name in enumerate(
+        ["a.fits.json/b.fits", "a.fits.png/c.fits", "a.fits.log/d.fits", "a.fits.tsv/e.fits"]
+    ):
+        write_light(night / name, seed=10 + number)
+    (night / "a.fits.reg").mkdir()
+    write_light(night / "a.fits.reg/f.fits", seed=20)
+    (night / "lost+found").mkdir()
+    (night / "lost+found").chmod(0)
+    arguments = ["--config", f"frames={night}", "regions=True"]
+    run = run_workflow(work, *arguments, preexec_fn=give_up_rights)
+    (night / "lost+found").chmod(0o755)
+    assert run.returncode != 0
+    table = rows(work / "results/summary.csv")
+    assert len(table) == 8
+    assert {name for name, row in table.items() if row["problem"]} == {"lost+found"}
+    assert "lost+found: cannot be searched (Permission denied)" in run.output
+    for name, row in table.items():
+        assert name == "lost+found" or (work / "results/masked" / row["masked_frame"]).is_file()
+    healed = run_workflow(work, *arguments)
+    assert healed.returncode == 0, healed.output
+    assert not [job for job in healed.jobs if job.startswith("Masking")]
+
+
+def test_a_right_that_was_lacking_once_is_enough(night, work):
+    (night / "b.fits").chmod(0)
+    arguments = ["--config", f"frames={night}", "pictures=False"]
+    assert "b.fits" in run_workflow(work, "-n", *arguments, preexec_fn=give_up_rights).output
+    assert run_workflow(work, *arguments, preexec_fn=give_up_rights).returncode != 0
+    (night / "b.fits").chmod(0o644)
+    healed = run_workflow(work, *arguments)
+    assert healed.returncode == 0, healed.output
+
+
+def test_work_folders_in_the_frames_folder_are_no_frames(night, tmp_path):
+    write_light(night / "x{1}.fits", seed=3)
+    first = run_workflow(night / "w1", "--config", f"frames={night}", "pictures=False")
+    assert first.returncode == 0, first.output
+    second = run_workflow(night / "w2", "--config", f"frames={night}", "pictures=False")
+    assert second.returncode == 0, second.output
+    assert set(rows(night / "w2/results/summary.csv")) == {"a.fits", "b.fits", "x{1}.fits"}
+    assert "w1/results: holds the results of another run and is not searched" in second.output
+    third = run_workflow(night / "w1", "--config", f"frames={night}", "pictures=False")
+    assert not [job for job in third.jobs if job.startswith("Masking")]
+
+
+@pytest.mark.parametrize("dark", ["GAIN", "unit"])
+def test_a_dark_that_cannot_be_used_and_is_not_required_is_a_remark(dark, night, work):
+    (night / "dark_mask.fits").unlink()
+    write_light(
+        night / "dark.fits", IMAGETYP="DARK", EXPTIME=30.0, FILTER=None, BUNIT="electron" if dark == "unit" else None
+    )
+    gain = "make_dark_mask={gain: GAIN}" if dark == "GAIN" else "make_dark_mask={gain: 1.5}"
+    arguments = ["--config", f"frames={night}", "pictures=False", gain]
+    run = run_workflow(work, *arguments, "required_masks=[flat]")
+    assert run.returncode == 0, run.output
+    cause = {"GAIN": "dark.fits: no GAIN in the header", "unit": "dark.fits: its unit is electron, yet"}[dark]
+    assert cause in run.output
+    for row in rows(work / "results/summary.csv").values():
+        assert row["problem"] == "" and row["remark"].startswith(f"masked without a dark mask: {cause}")
+    assert run_workflow(work, *arguments, "required_masks=[flat, dark]").returncode != 0
