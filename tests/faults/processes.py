@@ -24,7 +24,7 @@ def kill(process):
 
 def running(group):
     """List the processes of a group that are no zombies, with their commands."""
-    listed = subprocess.run(["ps", "-eo", "pid=,pgid=,stat=,args="], capture_output=True, text=True, check=True)
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,pgid=,stat=,args="], capture_output=True, text=True, check=True)
     fields = [line.split(None, 3) for line in listed.stdout.splitlines()]
     return {int(pid): args for pid, pgid, stat, args in fields if int(pgid) == group and not stat.startswith("Z")}
 
