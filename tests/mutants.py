@@ -53,7 +53,7 @@ TESTS = {
     "lacosmic": "lacosmic bands",
     "locks": "locks",
     "logs": "summary static_masks",
-    "masking": "masking bands",
+    "masking": "flagging masking bands",
     "masks": "masks",
     "memory": "memory",
     "names": "names",
