@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lightmask import FrameError, cosmicrays, images
+from lightmask import FrameError, cosmicrays, images, lacosmic
 from lightmask.configuration import validated
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
@@ -270,3 +270,75 @@ def test_fill_reaches_into_the_middle_of_a_hole_and_works_in_parts():
     filled = images.fill(data, np.isfinite(data))
     assert filled[170, 200] == np.median(data[np.isfinite(data)])
     assert np.array_equal(filled[:12], filled_by_hand(data, np.isfinite(data))[:12])
+
+
+@pytest.mark.parametrize(("shape", "refused"), [((6, 40), True), ((40, 6), True), ((7, 40), False), ((40, 7), False)])
+def test_the_detector_ccdproc_refuses_images_smaller_than_its_filters(shape, refused):
+    data = np.full(shape, 100, np.float32)
+    parameters = PARAMETERS | {"detector": "ccdproc"}
+    if refused:
+        with pytest.raises(ValueError, match=f"an image of {shape[1]}x{shape[0]} is too small"):
+            cosmicrays.detect(data, None, parameters)
+    else:
+        assert not cosmicrays.detect(data, None, parameters).mask.any()
+
+
+@pytest.mark.parametrize("changes", [{}, {"fsmode": "convolve", "psfk": KERNEL}], ids=["defaults", "psfk"])
+def test_both_detectors_say_and_find_the_same(changes, capsys):
+    data, mask = starfield(), starfield() > 60000
+    data[30, 30] = np.nan
+    found, printed = [], []
+    for detector in cosmicrays.DETECTORS:
+        found.append(cosmicrays.detect(data, mask, PARAMETERS | changes | {"detector": detector}))
+        printed.append(capsys.readouterr().out)
+    assert found[0].iterations == found[1].iterations and len(found[0].iterations) > 1
+    assert np.array_equal(found[0].mask, found[1].mask)
+    assert printed[0] == printed[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "side"),
+    [
+        ({}, 0),
+        ({"psfsize": 31}, 0),
+        ({"fsmode": "convolve"}, 7),
+        ({"fsmode": "convolve", "psfsize": 31}, 31),
+        ({"fsmode": "convolve", "psfsize": 31, "psfk": KERNEL}, 5),
+        ({"fsmode": "convolve", "psfsize": 3, "psfk": [[0.1] * 25] * 9}, 25),
+        ({"fsmode": "convolve", "psfsize": 3, "psfk": [[0.1] * 9] * 25}, 25),
+        ({"psfk": KERNEL}, 0),
+        ({"niter": 9}, 0),
+    ],
+    ids=str,
+)
+def test_pixels_held_are_those_of_a_band_and_as_many_rows_around_as_the_kernel_wants(changes, side):
+    parameters, shape = PARAMETERS | changes, (30_000, 20_000)
+    found = cosmicrays.pixels_at_a_time(shape, parameters)
+    assert found == lacosmic.pixels_at_a_time(shape, parameters["niter"], side) < shape[0] * shape[1]
+    assert cosmicrays.pixels_at_a_time(shape, parameters | {"detector": "ccdproc"}) == shape[0] * shape[1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays.arrays(
+        np.float32,
+        st.tuples(st.integers(8, 20), st.integers(8, 12)),
+        elements=st.sampled_from([np.nan, np.inf, 9000.0, 130.0]),
+        fill=st.just(100.0),
+    ),
+    st.booleans(),
+    st.integers(1, 9),
+)
+def test_detection_is_that_of_the_filled_image_with_its_holes_masked(data, masked, rows):
+    finite = np.isfinite(data)
+    mask = np.indices(data.shape).sum(axis=0) % 11 == 0 if masked else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(images, "BAND", rows * data.shape[1])
+        patch.setattr(lacosmic, "SLAB", rows * data.shape[1])
+        patch.setattr(lacosmic, "LEAST_BAND", 0)
+        found = cosmicrays.detect(data, mask, PARAMETERS)
+    known = ~finite if mask is None else mask | ~finite
+    keywords = {key: PARAMETERS[key] for key in ("sigclip", "readnoise")}
+    direct = lacosmic.detect_cosmics(images.fill(data, finite), inmask=known, **keywords)
+    assert np.array_equal(found.mask, direct.crmask)
+    assert found.iterations == list(direct.counts)
