@@ -330,6 +330,19 @@ def test_pixels_held_are_those_of_a_band_and_as_many_rows_around_as_the_kernel_w
     st.integers(1, 9),
 )
 def test_detection_is_that_of_the_filled_image_with_its_holes_masked(data, masked, rows):
+    compare_with_filled(data, masked, rows)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_detection_in_several_bands_is_that_of_the_filled_image(masked):
+    random = np.random.default_rng(7)
+    data = random.normal(100, 5, (300, 12)).astype(np.float32)
+    data.flat[random.integers(0, data.size, 80)] = random.choice([np.nan, np.inf, 9000.0], 80)
+    compare_with_filled(data, masked, 40)
+
+
+def compare_with_filled(data, masked, rows):
+    """Expect of an image in bands of so many rows what is found in it as a whole, with what is not finite filled."""
     finite = np.isfinite(data)
     mask = np.indices(data.shape).sum(axis=0) % 11 == 0 if masked else None
     with pytest.MonkeyPatch.context() as patch:
