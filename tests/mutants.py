@@ -48,7 +48,7 @@ TESTS = {
     "fitsfile": "fitsfile masking",
     "flags": "flags",
     "flat_mask": "static_masks",
-    "frames": "frames",
+    "frames": "frames quantities",
     "images": "masking tiles cosmicrays bands",
     "lacosmic": "lacosmic bands",
     "locks": "locks",

@@ -318,19 +318,39 @@ def test_pixels_held_are_those_of_a_band_and_as_many_rows_around_as_the_kernel_w
     assert cosmicrays.pixels_at_a_time(shape, parameters | {"detector": "ccdproc"}) == shape[0] * shape[1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     arrays.arrays(
         np.float32,
-        st.tuples(st.integers(8, 20), st.integers(8, 12)),
-        elements=st.sampled_from([np.nan, np.inf, 9000.0, 130.0]),
-        fill=st.just(100.0),
+        st.tuples(st.integers(1, 20), st.integers(1, 9)),
+        elements=st.sampled_from([np.nan, np.nan, np.inf, -np.inf, 9000.0, 130.0, 100.0]),
     ),
     st.booleans(),
-    st.integers(1, 9),
+    st.integers(0, 19),
+    st.integers(1, 30),
+    st.integers(1, 40),
 )
-def test_detection_is_that_of_the_filled_image_with_its_holes_masked(data, masked, rows):
-    compare_with_filled(data, masked, rows)
+def test_a_detector_reads_rows_that_are_filled_and_a_mask_of_what_was_not_finite(data, masked, first, height, band):
+    finite = np.isfinite(data)
+    mask = np.indices(data.shape).sum(axis=0) % 5 == 0 if masked else None
+    rows = slice(min(first, len(data) - 1), min(first + height, len(data)))
+    rows = slice(rows.start, max(rows.stop, rows.start + 1))
+    found = []
+
+    def look(read, shape, keywords):
+        found.extend((*read(rows), shape, keywords))
+        return cosmicrays.Detection(np.zeros(shape, bool), [0])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(cosmicrays.DETECTORS, "look", look)
+        patch.setattr(images, "BAND", band)
+        cosmicrays.detect(data, mask, PARAMETERS | {"detector": "look"})
+    values, known, shape, keywords = found
+    assert np.array_equal(values, filled_by_hand(data, finite)[rows])
+    expected = ~finite if mask is None else mask | ~finite
+    assert np.array_equal(np.zeros(values.shape, bool) if known is None else known, expected[rows])
+    assert shape == data.shape
+    assert keywords == {key: PARAMETERS[key] for key in PARAMETERS if key not in ("detector", "known_bad_pixels")}
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -238,10 +238,10 @@ def test_the_share_on_sources_is_of_pixels_not_of_events():
 def test_a_source_is_three_sigma_brighter_than_what_is_around(sigma, share, level):
     data, flags = frame_with({(50, 50): 9000}, level=level)
     assert Events(data, flags).on_sources() == 0, "nothing is brighter than without any noise"
-    normal = statistics.NormalDist(0, 7)
-    values = np.array([normal.inv_cdf((i + 0.5) / 576) for i in range(576)])  # noise of exactly 7
+    normal = statistics.NormalDist(0, 30)
+    values = np.array([normal.inv_cdf((i + 0.5) / 576) for i in range(576)])  # noise of exactly 30
     data[38:62, 38:62] += np.random.default_rng(1).permutation(values).reshape(24, 24)
-    data[48:53, 48:53] = level + sigma * 7
+    data[48:53, 48:53] = level + sigma * 30
     data[50, 50] = level + 9000
     assert Events(data, flags).on_sources() == share
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lightmask import FrameError, quantities
+from lightmask import FrameError, frames, quantities
 from lightmask.configuration import validated
 from lightmask.quantities import EXPOSURE, GAIN, READNOISE, SATLEVEL
 
@@ -40,9 +40,10 @@ def test_every_finite_number_above_zero_is_taken_as_it_is(key, of, expected, fou
 @quantity
 @given(
     found=st.floats(max_value=0, exclude_max=True)
-    | st.sampled_from([math.inf, math.nan, True, False, "1.5", "", None, 1 + 2j])
+    | st.sampled_from([float("inf"), math.nan, True, False, "1.5", "", None, 1 + 2j])
 )
 @example(found=-5e-324)
+@example(found=float("inf"))  # another object than math.inf
 @example(found=-1)
 def test_what_is_no_such_number_is_refused_with_finding_and_remedy(key, of, expected, found):
     text = refusal(quantities.value, "KEY", {"KEY": found}, of, f"section: {key}")
@@ -128,3 +129,22 @@ def test_an_unknown_unit_is_refused_with_the_remedy():
     assert refusal(lambda: check({"BUNIT": "Jy"}, 1)) == (
         "BUNIT is 'Jy', expected adu or electron; convert the frame, or say in unit_names what it means"
     )
+
+
+@pytest.mark.parametrize(
+    ("type_", "cards", "problem", "expected"),
+    [
+        ("DARK", {"EXPTIME": 30}, "", ""),
+        ("DARK", {}, "", "no EXPTIME or EXPOSURE in the header"),
+        ("DARK", {"EXPTIME": 0}, "", "EXPTIME is 0, expected an exposure above 0 s"),
+        ("DARK", {}, "is truncated", "is truncated"),
+        ("DARK", {"EXPTIME": 30}, "is truncated", "is truncated"),
+        ("LIGHT", {}, "", ""),
+        ("FLAT", {"EXPTIME": 0}, "", ""),
+    ],
+)
+def test_only_a_dark_needs_an_exposure(type_, cards, problem, expected):
+    files = {"a.fits": {"shape": [64, 80], "cards": {"IMAGETYP": type_} | cards, "problem": problem}}
+    (found,) = frames.frames(files, validated({}))
+    assert found.problem.startswith(expected)
+    assert bool(found.problem) == bool(expected)
