@@ -72,6 +72,7 @@ def test_the_machine_is_known_by_its_name_or_by_its_boot():
     assert locks.is_here(here)
     for other in ("elsewhere", "", "\uffff"):
         assert not locks.is_here(here | {"host": other})
+        assert not locks.is_here({"host": "elsewhere", "boot": other})
     with open("/proc/sys/kernel/random/boot_id") as boot:
         assert locks.is_here({"host": "a container", "boot": boot.read().strip()})
 
