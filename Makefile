@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 
-.PHONY: demo report test test-faults test-cluster soak fuzz check bench bench-memory bench-static-masks bench-run bench-cluster bench-planning figures docs lock clean
+.PHONY: demo report test test-faults test-cluster soak fuzz mutants check bench bench-memory bench-static-masks bench-run bench-cluster bench-planning figures docs lock clean
 
 demo: .venv/workflow ## mask the built-in night
 	$(RUN) snakemake --cores all
@@ -35,6 +35,11 @@ soak: .venv/test ## kill the demo night at 500 random moments; takes hours
 SECONDS = 60
 fuzz: .venv/fuzz ## feed the reader of FITS files with bytes that atheris makes
 	.venv/bin/python tests/rubbish/fuzz_fits.py $(SECONDS)
+
+SAMPLE =
+SEED = 1
+mutants: .venv/mutants ## change the library and see whether tests notice: all of it, which takes days, or SAMPLE=60
+	.venv/bin/python tests/mutants.py $(if $(SAMPLE),--sample $(SAMPLE)) --seed $(SEED) $(MODULES)
 
 check: .venv/test ## what needs no test run: lint, format, types
 	$(RUN) ruff check .
@@ -72,6 +77,7 @@ lock: ## pin all dependencies anew
 	$(LOCK) pyproject.toml --extra workflow --extra slurm --constraint envs/requirements-test.txt \
 		--output-file envs/requirements-slurm.txt
 	$(LOCK) --group fuzz --output-file envs/requirements-fuzz.txt
+	$(LOCK) --group mutants --constraint envs/requirements-test.txt --output-file envs/requirements-mutants.txt
 
 clean:
 	rm -rf .venv results .snakemake
@@ -95,4 +101,8 @@ clean:
 
 .venv/fuzz: .venv/test envs/requirements-fuzz.txt
 	$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement envs/requirements-fuzz.txt
+	touch $@
+
+.venv/mutants: .venv/test envs/requirements-mutants.txt
+	$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement envs/requirements-mutants.txt
 	touch $@

@@ -9,12 +9,20 @@ import sys
 import time
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from astropy.io import fits
 
 # Astroscrappy's threads outnumber the cores of a busy machine, and wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Of a mutant it is enough to know that it fails: the smallest input on which it does takes long to find.
+hypothesis.settings.register_profile(
+    "mutants",
+    hypothesis.settings.get_profile("ci"),
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
 
 CHECKOUT = Path(__file__).parent.parent
 DEMO = ["--config", "frames=results/demo"]

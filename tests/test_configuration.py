@@ -168,7 +168,7 @@ def test_a_misspelt_key_is_told_with_what_was_meant(config, key, meant):
     assert line == f"configuration: {key}: unknown key; did you mean {meant}?"
 
 
-@pytest.mark.parametrize("key", ["zzzzzz", 1])
+@pytest.mark.parametrize("key", ["zzzzzz", 1, (1, 2)])
 def test_an_unknown_key_like_no_other_is_told_with_all_that_are_known(key):
     (line,) = problems_of({key: 1})
     assert line == f"configuration: {key}: unknown key; expected one of {', '.join(schema()['properties'])}"

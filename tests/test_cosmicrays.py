@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lightmask import FrameError, cosmicrays, images
+from lightmask import FrameError, cosmicrays, images, lacosmic
 from lightmask.configuration import validated
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
@@ -270,3 +270,108 @@ def test_fill_reaches_into_the_middle_of_a_hole_and_works_in_parts():
     filled = images.fill(data, np.isfinite(data))
     assert filled[170, 200] == np.median(data[np.isfinite(data)])
     assert np.array_equal(filled[:12], filled_by_hand(data, np.isfinite(data))[:12])
+
+
+@pytest.mark.parametrize(("shape", "refused"), [((6, 40), True), ((40, 6), True), ((7, 40), False), ((40, 7), False)])
+def test_the_detector_ccdproc_refuses_images_smaller_than_its_filters(shape, refused):
+    data = np.full(shape, 100, np.float32)
+    parameters = PARAMETERS | {"detector": "ccdproc"}
+    if refused:
+        with pytest.raises(ValueError, match=f"an image of {shape[1]}x{shape[0]} is too small"):
+            cosmicrays.detect(data, None, parameters)
+    else:
+        assert not cosmicrays.detect(data, None, parameters).mask.any()
+
+
+@pytest.mark.parametrize("changes", [{}, {"fsmode": "convolve", "psfk": KERNEL}], ids=["defaults", "psfk"])
+def test_both_detectors_say_and_find_the_same(changes, capsys):
+    data, mask = starfield(), starfield() > 60000
+    data[30, 30] = np.nan
+    found, printed = [], []
+    for detector in cosmicrays.DETECTORS:
+        found.append(cosmicrays.detect(data, mask, PARAMETERS | changes | {"detector": detector}))
+        printed.append(capsys.readouterr().out)
+    assert found[0].iterations == found[1].iterations and len(found[0].iterations) > 1
+    assert np.array_equal(found[0].mask, found[1].mask)
+    assert printed[0] == printed[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "side"),
+    [
+        ({}, 0),
+        ({"psfsize": 31}, 0),
+        ({"fsmode": "convolve"}, 7),
+        ({"fsmode": "convolve", "psfsize": 31}, 31),
+        ({"fsmode": "convolve", "psfsize": 31, "psfk": KERNEL}, 5),
+        ({"fsmode": "convolve", "psfsize": 3, "psfk": [[0.1] * 25] * 9}, 25),
+        ({"fsmode": "convolve", "psfsize": 3, "psfk": [[0.1] * 9] * 25}, 25),
+        ({"psfk": KERNEL}, 0),
+        ({"niter": 9}, 0),
+    ],
+    ids=str,
+)
+def test_pixels_held_are_those_of_a_band_and_as_many_rows_around_as_the_kernel_wants(changes, side):
+    parameters, shape = PARAMETERS | changes, (30_000, 20_000)
+    found = cosmicrays.pixels_at_a_time(shape, parameters)
+    assert found == lacosmic.pixels_at_a_time(shape, parameters["niter"], side) < shape[0] * shape[1]
+    assert cosmicrays.pixels_at_a_time(shape, parameters | {"detector": "ccdproc"}) == shape[0] * shape[1]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    arrays.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 20), st.integers(1, 9)),
+        elements=st.sampled_from([np.nan, np.nan, np.inf, -np.inf, 9000.0, 130.0, 100.0]),
+    ),
+    st.booleans(),
+    st.integers(0, 19),
+    st.integers(1, 30),
+    st.integers(1, 40),
+)
+def test_a_detector_reads_rows_that_are_filled_and_a_mask_of_what_was_not_finite(data, masked, first, height, band):
+    finite = np.isfinite(data)
+    mask = np.indices(data.shape).sum(axis=0) % 5 == 0 if masked else None
+    rows = slice(min(first, len(data) - 1), min(first + height, len(data)))
+    rows = slice(rows.start, max(rows.stop, rows.start + 1))
+    found = []
+
+    def look(read, shape, keywords):
+        found.extend((*read(rows), shape, keywords))
+        return cosmicrays.Detection(np.zeros(shape, bool), [0])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(cosmicrays.DETECTORS, "look", look)
+        patch.setattr(images, "BAND", band)
+        cosmicrays.detect(data, mask, PARAMETERS | {"detector": "look"})
+    values, known, shape, keywords = found
+    assert np.array_equal(values, filled_by_hand(data, finite)[rows])
+    expected = ~finite if mask is None else mask | ~finite
+    assert np.array_equal(np.zeros(values.shape, bool) if known is None else known, expected[rows])
+    assert shape == data.shape
+    assert keywords == {key: PARAMETERS[key] for key in PARAMETERS if key not in ("detector", "known_bad_pixels")}
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_detection_in_several_bands_is_that_of_the_filled_image(masked):
+    random = np.random.default_rng(7)
+    data = random.normal(100, 5, (300, 12)).astype(np.float32)
+    data.flat[random.integers(0, data.size, 80)] = random.choice([np.nan, np.inf, 9000.0], 80)
+    compare_with_filled(data, masked, 40)
+
+
+def compare_with_filled(data, masked, rows):
+    """Expect of an image in bands of so many rows what is found in it as a whole, with what is not finite filled."""
+    finite = np.isfinite(data)
+    mask = np.indices(data.shape).sum(axis=0) % 11 == 0 if masked else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(images, "BAND", rows * data.shape[1])
+        patch.setattr(lacosmic, "SLAB", rows * data.shape[1])
+        patch.setattr(lacosmic, "LEAST_BAND", 0)
+        found = cosmicrays.detect(data, mask, PARAMETERS)
+    known = ~finite if mask is None else mask | ~finite
+    keywords = {key: PARAMETERS[key] for key in ("sigclip", "readnoise")}
+    direct = lacosmic.detect_cosmics(images.fill(data, finite), inmask=known, **keywords)
+    assert np.array_equal(found.mask, direct.crmask)
+    assert found.iterations == list(direct.counts)

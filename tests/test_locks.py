@@ -70,7 +70,9 @@ def test_a_broken_record_is_of_a_holder_nobody_knows(text, tmp_path):
 def test_the_machine_is_known_by_its_name_or_by_its_boot():
     here = {"host": os.uname().nodename, "boot": "another"}
     assert locks.is_here(here)
-    assert not locks.is_here(here | {"host": "elsewhere"})
+    for other in ("elsewhere", "", "\uffff"):
+        assert not locks.is_here(here | {"host": other})
+        assert not locks.is_here({"host": "elsewhere", "boot": other})
     with open("/proc/sys/kernel/random/boot_id") as boot:
         assert locks.is_here({"host": "a container", "boot": boot.read().strip()})
 

@@ -1,14 +1,19 @@
 """Which masks apply, why others do not, and what their combination holds."""
 
 import hashlib
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from conftest import write_mask
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
-from lightmask import FrameError, masks
+from lightmask import FrameError, __version__, masks, provenance
 from lightmask.configuration import validated
+from lightmask.fitsfile import Header
 from lightmask.flags import Flag
 from lightmask.frames import Frame
 
@@ -203,3 +208,116 @@ def test_a_broken_mask_file_is_named(sources, tmp_path):
     with pytest.raises(FrameError, match=r"^f2\.fits: .*truncated"):
         masks.combine_files(sources, NO_GROWTH, tmp_path / "out.fits")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("out")] == []
+
+
+FLATS = [Frame(f"flat{number}.fits", "flat", (64, 80), {"FILTER": "r", "INSTRUME": "cam"}) for number in (1, 2)]
+DARKS = [Frame("dark.fits", "dark", (64, 80), {"INSTRUME": "cam"})]
+
+
+@pytest.mark.parametrize("kind", ["flat", "dark"])
+@pytest.mark.parametrize(
+    ("choice", "in_folder", "to_make", "expected"),
+    [
+        ("auto", True, True, "folder"),
+        ("auto", True, False, "folder"),
+        ("auto", False, True, "made"),
+        ("auto", False, False, None),
+        ("folder", True, True, "folder"),
+        ("folder", False, True, None),
+        ("make", True, True, "made"),
+        ("make", True, False, None),
+    ],
+)
+def test_the_configuration_chooses_where_masks_come_from(kind, choice, in_folder, to_make, expected):
+    night = [mask("m.fits", f"{kind} mask")] * in_folder + {"flat": FLATS, "dark": DARKS}[kind] * to_make + [LIGHT]
+    found = matcher(night, [kind], static_masks={"flat": "auto", "dark": "auto"} | {kind: choice})
+    applying = found.applying(LIGHT)
+    assert [used for used, _ in applying] == [kind] * (expected is not None)
+    if expected:
+        assert (applying[0][1].path == "m.fits") == (expected == "folder")
+    assert bool(found.problem(LIGHT)) == (expected is None)
+
+
+@pytest.mark.parametrize("kind", ["flat", "dark"])
+@pytest.mark.parametrize(("choice", "blamed"), [("auto", {"m", "s"}), ("folder", {"m"}), ("make", {"s"})])
+def test_a_file_that_cannot_be_used_is_blamed_only_where_it_would_have_been_used(kind, choice, blamed):
+    """A broken mask (m) and a broken flat or dark (s)."""
+    night = [mask("m.fits", f"{kind} mask", problem="is broken"), mask("s.fits", kind, problem="is broken"), LIGHT]
+    found = matcher(night, [kind], static_masks={"flat": "auto", "dark": "auto"} | {kind: choice})
+    problem = found.problem(LIGHT)
+    assert {name for name in ("m", "s") if f"{name}.fits is broken" in problem} == blamed
+    assert [f.path for f in found.unusable[kind]] == [f"{name}.fits" for name in ("m", "s") if name in blamed]
+
+
+def test_a_mask_in_the_folder_that_does_not_apply_makes_way_for_one_that_can_be_made():
+    night = [mask("g.fits", FILTER="g"), *FLATS, LIGHT]
+    ((kind, used),) = matcher(night, ["flat"]).applying(LIGHT)
+    assert kind == "flat" and used.sources == tuple(FLATS)
+
+
+def test_an_unusable_shape_is_unknown():
+    assert masks.mismatch(mask(shape=()), LIGHT, []) == "has shape unknown, the frame 80x64"
+
+
+def test_one_kind_that_lacks_is_named_with_the_remedy():
+    assert matcher([mask()], ["flat", "dark"]).problem(LIGHT) == (
+        "no dark mask applies (there is no dark mask, and no dark to make one from); "
+        "add one, or take dark from required_masks"
+    )
+
+
+def test_masks_grow_before_they_are_combined_and_the_header_says_so(sources, tmp_path, capsys):
+    masks.combine_files(sources, {"flat": 0, "dark": 1.5}, tmp_path / "out.fits")
+    with fits.open(tmp_path / "out.fits") as hdus:
+        header, data = hdus[0].header, hdus[0].data
+    assert np.count_nonzero(data & Flag.FLAT) == 4
+    assert np.count_nonzero(data & Flag.DARK) == 27
+    assert data[21, 21] == Flag.DARK and data[4, 7] == Flag.DARK and data[5, 7] == Flag.FLAT | Flag.DARK
+    assert header["LIGHTMASK GROW DARK"] == 1.5 and header.comments["LIGHTMASK GROW DARK"] == "[pixel]"
+    assert "LIGHTMASK GROW FLAT" not in header
+    assert header["LIGHTMASK DARK PIXELS"] == 27
+    assert "dark: 27 pixels" in capsys.readouterr().out
+
+
+def test_a_combined_mask_says_what_it_is(sources, tmp_path):
+    masks.combine_files(sources[2:], NO_GROWTH, tmp_path / "out.fits")
+    header = fits.getheader(tmp_path / "out.fits")
+    assert (header["IMAGETYP"], header["BITPIX"]) == ("combined mask", 8)
+    assert header["LIGHTMASK VERSION"] == __version__
+    assert header["LIGHTMASK FLAT PIXELS"] == 0
+    assert "LIGHTMASK FLAT1" not in header and "LIGHTMASK DARK2" not in header
+
+
+@given(arrays.arrays(np.uint8, (3, 4), elements=st.integers(0, 3)))
+def test_pixels_of_each_kind_are_counted(combined):
+    pixels = combined.ravel().tolist()
+    flat, dark = (sum(1 for pixel in pixels if pixel in of) for of in ((1, 3), (2, 3)))
+    assert masks.counts(combined) == {"flat": flat, "dark": dark, "union": sum(1 for pixel in pixels if pixel)}
+
+
+@given(
+    st.text("aé,'\udcff b/1", min_size=1, max_size=120).filter(lambda name: name == name.strip()),
+    st.sampled_from(["frame", "dark12"]),
+)
+@example("a" * 52, "frame")
+@example("a" * 53, "frame")
+@example("a" * 54, "frame")
+@example("a" * 55, "frame")
+def test_a_card_has_the_name_of_a_source_or_as_much_of_its_end_as_fits(name, role):
+    header = Header()
+    provenance.add_source(header, role, name, "0123456789abcdef" * 4)
+    cards = fits.Header.fromstring(header.tobytes())
+    room = 80 - len(f"HIERARCH LIGHTMASK {role} = ''")
+    whole = quote(name, safe=" ._-()/", errors="surrogateescape")
+    expected = whole if len(whole) <= room else f"...{whole[-(room - 3) :]}"
+    assert cards[f"LIGHTMASK {role.upper()}"] == expected
+    assert cards[f"LIGHTMASK {role.upper()} SHA256"] == "0123456789abcdef" * 2
+
+
+def test_a_comment_that_does_not_fit_into_a_card_of_ours_is_left_out():
+    header = Header()
+    provenance.add_card(header, "VERSION")
+    provenance.add_card(header, "TEXT", "v" * 50, "c" * 30)
+    cards = fits.Header.fromstring(header.tobytes())
+    assert cards["LIGHTMASK VERSION"] == __version__
+    assert (cards["LIGHTMASK TEXT"], cards.comments["LIGHTMASK TEXT"]) == ("v" * 50, "")

@@ -1,5 +1,6 @@
 """Names of frames survive shells, headers and Snakemake's command line."""
 
+import hashlib
 import os
 import re
 
@@ -130,3 +131,30 @@ def test_printable_names_can_be_shown_and_written(name):
 )
 def test_only_what_cannot_be_shown_is_escaped(path, shown):
     assert names.printable(path) == shown
+
+
+def test_a_long_name_keeps_as_much_of_its_beginning_as_there_is_room_for():
+    for path in ("n" * 240 + ".fits.gz", "n" * 240 + ".fits"):
+        shortened = names.shortened(path)
+        digest = hashlib.sha256(path.encode()).hexdigest()[:16]
+        end = f"-{digest}{names.FITS_SUFFIX.search(path)[0]}"
+        assert shortened == "n" * (names.LONGEST - len(end)) + end
+    assert names.shortened("n" * names.LONGEST) == "n" * names.LONGEST
+    assert len(names.shortened("n" * (names.LONGEST + 1))) == names.LONGEST == 200
+
+
+def test_a_name_is_never_cut_within_a_letter_or_a_code():
+    for lead in range(6):
+        assert re.match(f"n{{{lead}}}(%2C)+-[0-9a-f]{{16}}$", names.shortened(names.encode("n" * lead + "," * 100)))
+        cut = names.shortened("n" * lead + "\u6771" * 90)
+        assert re.match(f"n{{{lead}}}\u6771+-[0-9a-f]{{16}}$", cut) and 197 < len(os.fsencode(cut)) <= 200
+
+
+def test_a_path_is_shortened_only_where_it_is_longer_than_2000_bytes():
+    folder = "n" * 99 + "/"
+    kept = folder * 19 + "n" * 95 + ".fits"
+    assert len(kept) == 2000 and names.shortened(kept) == kept
+    longer = folder * 19 + "n" * 96 + ".fits"
+    folders, _, last = names.shortened(longer).rpartition("/")
+    assert last == "n" * 96 + ".fits"
+    assert len(folders) == 200 and folders.startswith(folder) and re.search("-[0-9a-f]{16}$", folders)

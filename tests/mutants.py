@@ -1,0 +1,252 @@
+"""Change one operator or number of the library at a time, and see whether the tests of its module notice.
+
+`make mutants` tries all mutants that cosmic-ray makes, hours of work that go on where they were stopped;
+`make mutants SAMPLE=60 SEED=1` tries so many of them, from all modules alike. Mutants that change
+nothing are listed in tests/mutants_harmless.toml, with the reason.
+"""
+
+import argparse
+import ast
+import hashlib
+import multiprocessing
+import os
+import random
+import resource
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from itertools import chain, zip_longest
+from pathlib import Path
+
+from cosmic_ray.commands.init import init
+from cosmic_ray.mutating import mutate_and_test
+from cosmic_ray.work_db import WorkDB
+from cosmic_ray.work_item import TestOutcome, WorkItem, WorkResult
+
+CHECKOUT = Path(__file__).parent.parent
+LIBRARY = "scripts/lightmask"
+SESSIONS = CHECKOUT / ".mutants"
+KILLED_AT_LEAST = 0.9
+MEMORY, FILE_SIZE = 12 * 2**30, 2**30
+"""Bytes that the tests of a mutant may take, which may well ask for too much."""
+
+TESTS = {
+    "badpixels": "badpixels",
+    "batches": "batches",
+    "code": "code",
+    "configfiles": "configfiles",
+    "configuration": "configuration",
+    "cosmicrays": "cosmicrays",
+    "dark_mask": "static_masks",
+    "events": "events",
+    "files": "files records",
+    "fitsfile": "fitsfile masking",
+    "flags": "flags",
+    "flat_mask": "static_masks",
+    "frames": "frames quantities",
+    "images": "masking tiles cosmicrays bands",
+    "lacosmic": "lacosmic bands",
+    "locks": "locks",
+    "logs": "summary static_masks",
+    "masking": "flagging masking",
+    "masks": "masks",
+    "memory": "memory",
+    "names": "names",
+    "night": "night",
+    "pictures": "pictures",
+    "progress": "progress",
+    "provenance": "masks masking",
+    "quantities": "quantities",
+    "records": "records",
+    "sources": "static_masks",
+    "static_masks": "static_masks",
+    "summary": "summary",
+    "tiles": "tiles",
+}
+"""The test files of each module. Left out is demo, which only simulates a night to try things on."""
+
+
+def test_files(module: str) -> list[str]:
+    """Name the test files of a module, from the checkout."""
+    return [f"tests/test_{name}.py" for name in TESTS[module].split()]
+
+
+def command(files: list[str]) -> str:
+    """Give the command that runs test files until one test fails."""
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--basetemp", ".tests"]
+    options += ["-p", "_hypothesis_pytestplugin", "--hypothesis-profile", "mutants"]
+    return shlex.join([sys.executable, "-m", "pytest", *options, *files])
+
+
+def session(module: str) -> WorkDB:
+    """Open the session of a module: a new one where the module or its tests have changed."""
+    digest = hashlib.sha256()
+    for file in [f"{LIBRARY}/{module}.py", "tests/conftest.py", *test_files(module)]:
+        digest.update((CHECKOUT / file).read_bytes())
+    path = SESSIONS / f"{module}-{digest.hexdigest()[:16]}.sqlite"
+    if not path.exists():
+        SESSIONS.mkdir(exist_ok=True)
+        for old in SESSIONS.glob(f"{module}-*"):
+            old.unlink()
+        part = path.with_suffix(".part")
+        with closing(WorkDB(part, WorkDB.Mode.create)) as made:
+            init([Path(LIBRARY, f"{module}.py")], made, {})
+        part.rename(path)
+    return WorkDB(path, WorkDB.Mode.open)
+
+
+def annotations(module: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """List where a module's annotations begin and end. Their mutants die while they are imported, and say nothing."""
+    found = []
+    for node in ast.walk(ast.parse((CHECKOUT / LIBRARY / f"{module}.py").read_text(encoding="utf-8"))):
+        for part in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+            if part is not None:
+                found.append(((part.lineno, part.col_offset), (part.end_lineno, part.end_col_offset)))
+    return found
+
+
+def chosen(module: str, work: WorkDB, seed: str) -> list[WorkItem]:
+    """List the mutants of a module, in an order that depends on the seed only."""
+    left_out = annotations(module)
+    items = [
+        item
+        for item in work.work_items
+        if not any(start <= item.mutations[0].start_pos < end for start, end in left_out)
+    ]
+    items.sort(
+        key=lambda item: (item.mutations[0].start_pos, item.mutations[0].operator_name, item.mutations[0].occurrence)
+    )
+    random.Random(f"{seed} {module}").shuffle(items)
+    return items
+
+
+def copy_checkout(folder: Path) -> None:
+    """Copy what git knows, or would add: mutants are never made in the checkout itself."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (CHECKOUT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, folder / name)
+
+
+def start_worker(folders: "multiprocessing.SimpleQueue[str]") -> None:
+    """Work in a copy of the checkout, without memory or disk for the worst of mutants."""
+    os.chdir(folders.get())
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # that of zarr takes longer than most of the tests
+    for limit, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, FILE_SIZE)):
+        resource.setrlimit(limit, (most, resource.getrlimit(limit)[1]))  # which tests may lift
+
+
+def time_tests(file: str) -> tuple[str, float, str]:
+    """Run a test file on the library as it is; give the seconds that it took, and what it printed if it failed."""
+    start = time.monotonic()
+    done = subprocess.run(shlex.split(command([file])), capture_output=True, text=True, check=False)
+    return file, time.monotonic() - start, done.stdout if done.returncode else ""
+
+
+def test_mutant(job: tuple[str, WorkItem, float]) -> tuple[str, WorkItem, WorkResult]:
+    """Run the tests of a module on one mutant."""
+    module, item, limit = job
+    return module, item, mutate_and_test(item.mutations, command(test_files(module)), limit)
+
+
+def mutation(result: WorkResult) -> tuple[str, str]:
+    """Give the lines that a mutant replaced, and by what, with spaces as between words."""
+    lines = (result.diff or "").splitlines()
+    return tuple(
+        " ".join(
+            " ".join(line[1:] for line in lines if line.startswith(sign) and not line.startswith(sign * 3)).split()
+        )
+        for sign in "-+"
+    )
+
+
+def harmless() -> set[tuple[str, str, str]]:
+    """Read which mutants are known to change nothing."""
+    entries = tomllib.loads((CHECKOUT / "tests/mutants_harmless.toml").read_text(encoding="utf-8"))["harmless"]
+    return {
+        (entry["module"], " ".join(entry["old"].split()), " ".join(new.split()))
+        for entry in entries
+        for new in entry["new"]
+    }
+
+
+def run(jobs: list[tuple[str, WorkItem]], works: dict[str, WorkDB], processes: int) -> Iterator[str]:
+    """Test the mutants that have no result yet, and keep each result at once."""
+    done = {module: {job for job, _ in work.results} for module, work in works.items()}
+    jobs = [(module, item) for module, item in jobs if item.job_id not in done[module]]
+    files = sorted({file for module, _ in jobs for file in test_files(module)})
+    with ExitStack() as stack:
+        folders = multiprocessing.SimpleQueue()
+        for _ in range(processes):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mutants-"))
+            copy_checkout(Path(folder))
+            folders.put(folder)
+        pool = stack.enter_context(multiprocessing.Pool(processes, start_worker, [folders]))
+        seconds = {}
+        for file, taken, failure in pool.imap_unordered(time_tests, files):
+            if failure:
+                sys.exit(f"{failure}\n{file} fails without any mutant; mend that first")
+            seconds[file] = taken
+        limited = [(module, item, 20 + 4 * sum(seconds[file] for file in test_files(module))) for module, item in jobs]
+        for number, (module, item, result) in enumerate(pool.imap_unordered(test_mutant, limited), 1):
+            works[module].set_result(item.job_id, result)
+            if result.test_outcome != TestOutcome.KILLED:
+                yield f"{number}/{len(jobs)} {module}: {' -> '.join(mutation(result))}"
+
+
+def main() -> None:
+    """Test all mutants, or a sample, and tell which survive."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("modules", nargs="*", default=list(TESTS), metavar="MODULE", help="all, if none is named")
+    parser.add_argument("--sample", type=int, help="how many mutants, as many of each module; all by default")
+    parser.add_argument("--seed", default="1", help="which ones")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    arguments = parser.parse_args()
+    with ExitStack() as stack:
+        works = {module: stack.enter_context(closing(session(module))) for module in arguments.modules}
+        by_module = [
+            [(module, item) for item in chosen(module, work, arguments.seed)] for module, work in works.items()
+        ]
+        in_turn = [job for job in chain.from_iterable(zip_longest(*by_module)) if job]
+        jobs = in_turn[: arguments.sample]
+        for line in run(jobs, works, arguments.processes):
+            print(line, flush=True)
+        results = {job: result for work in works.values() for job, result in work.results}
+    tried, killed, known, survivors = Counter(), Counter(), Counter(), []
+    listed = harmless()
+    for module, item in jobs:
+        result = results[item.job_id]
+        tried[module] += 1
+        if result.test_outcome == TestOutcome.KILLED:
+            killed[module] += 1
+        elif (module, *mutation(result)) in listed:
+            known[module] += 1
+        else:
+            place = item.mutations[0]
+            lines = " -> ".join(mutation(result)) or f"cannot be tested: {result.output}"
+            survivors.append(f"{LIBRARY}/{module}.py:{place.start_pos[0]}: {lines}")
+    print("\nSurvivors:", *sorted(survivors) or ["none"], sep="\n")
+    print(f"\n{'module':16}  tried killed harmless survived")
+    for module in [*tried, "all"]:
+        if module == "all":
+            numbers = [count.total() for count in (tried, killed, known)]
+        else:
+            numbers = [count[module] for count in (tried, killed, known)]
+        print(f"{module:16} {numbers[0]:6} {numbers[1]:6} {numbers[2]:8} {numbers[0] - numbers[1] - numbers[2]:8}")
+    share = killed.total() / max(tried.total() - known.total(), 1)
+    print(f"{share:.1%} of those that change something are killed; expected at least {KILLED_AT_LEAST:.0%}")
+    if survivors and share < KILLED_AT_LEAST:
+        sys.exit("too many mutants survive: add tests that fail on them, or list those that change nothing")
+
+
+if __name__ == "__main__":
+    main()

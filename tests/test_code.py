@@ -1,0 +1,94 @@
+"""Digests of code hold all that is run, and nothing else."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import CHECKOUT
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    shutil.copytree(CHECKOUT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "scripts"
+
+
+def digest(checkout, script):
+    """Digest a script of a copy, in a process whose package is that copy."""
+    code = "import sys; from lightmask.code import digest_of_code; print(digest_of_code(sys.argv[1]))"
+    command = [sys.executable, "-c", code, checkout / script]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def edit(path, text="# an edit\n"):
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a") as file:
+        file.write(text)
+
+
+@pytest.mark.parametrize(
+    ("edited", "changed"),
+    [
+        ("mask_light.py", True),
+        ("lightmask/masking.py", True),
+        ("lightmask/lacosmic.py", True),  # imported by an import
+        ("lightmask/pictures.py", True),  # imported within a function
+        ("lightmask/tiles.py", True),
+        ("lightmask/__init__.py", True),
+        ("lightmask/progress.py", False),
+        ("lightmask/summary.py", False),
+        ("lightmask/dark_mask.py", False),
+        ("summarise.py", False),
+    ],
+)
+def test_what_a_script_imports_counts_and_nothing_else(checkout, edited, changed):
+    before = digest(checkout, "mask_light.py")
+    edit(checkout / edited)
+    assert (digest(checkout, "mask_light.py") != before) == changed
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import lightmask.deep.part",
+        "from lightmask.deep import part",
+        "from lightmask.deep.part import name",
+        "from .deep import part",
+        "from .deep.part import name",
+        "def f():\n    from lightmask.deep import part",
+    ],
+)
+def test_a_package_within_the_package_is_found_however_it_is_imported(checkout, statement):
+    edit(checkout / "lightmask/deep/__init__.py", "")
+    edit(checkout / "lightmask/deep/part.py", "name = 1\n")
+    edit(checkout / "lightmask/masking.py", f"{statement}\n")
+    before = digest(checkout, "mask_light.py")
+    edit(checkout / "lightmask/deep/part.py")
+    after = digest(checkout, "mask_light.py")
+    assert after != before
+    edit(checkout / "lightmask/deep/__init__.py")
+    assert digest(checkout, "mask_light.py") != after
+
+
+def test_a_relative_import_of_a_module_beside_is_found(checkout):
+    edit(checkout / "lightmask/deep/__init__.py", "from . import part\nfrom .. import progress\n")
+    edit(checkout / "lightmask/deep/part.py", "name = 1\n")
+    edit(checkout / "lightmask/masking.py", "import lightmask.deep\n")
+    found = {digest(checkout, "mask_light.py")}
+    for edited in ("deep/part.py", "progress.py"):
+        edit(checkout / "lightmask" / edited)
+        found.add(digest(checkout, "mask_light.py"))
+    assert len(found) == 3
+
+
+def test_a_module_beside_a_script_counts_for_it(checkout):
+    before = digest(checkout, "mask_batch.py")
+    edit(checkout / "nested.py")
+    assert digest(checkout, "mask_batch.py") != before
+
+
+def test_the_place_of_the_code_does_not_count(checkout, tmp_path):
+    shutil.copytree(checkout, tmp_path / "elsewhere")
+    assert digest(checkout, "mask_light.py") == digest(tmp_path / "elsewhere", "mask_light.py")
