@@ -454,7 +454,7 @@ def is_outdated_mask(mask):
     kind, stem = masks.KIND_OF_TYPE[mask.type], Path(mask.path).stem
     logs_of_mask = [here(f"results/logs/make_{kind}_mask/{stem}.log")]
     sources = {f.path: DIGESTS.of(f.path, logs_of_mask) for f in mask.sources}
-    record = str(Path(mask.path).with_suffix(".json"))
+    record = static_masks.record_of(mask)
     return must_remake(record, recipe_of_mask(mask), sources)
 
 
@@ -594,7 +594,7 @@ def made_masks_of(frame):
     if frame.problem or MATCHER.problem(frame):
         return {}
     return {
-        kind: str(Path(mask.path).with_suffix(".json"))
+        kind: static_masks.record_of(mask)
         for kind, mask in MATCHER.applying(frame)
         if isinstance(mask, static_masks.MadeMask)
     }

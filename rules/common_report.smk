@@ -109,7 +109,7 @@ def begin_run():
         PROGRESS.total = alone + sum(PROGRESS.batches.values())
     PROGRESS.remote = not workflow.local_exec
     PROGRESS.whole_night = any(
-        name.endswith(("summarise", "finish_night")) for name in begun
+        name.endswith(("summarise", "finish_night", "check_sources")) for name in begun
     )
     PROGRESS.attach(logger)
 

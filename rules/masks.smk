@@ -1,7 +1,8 @@
 # Masks that many frames share.
 #   in   the flat masks and dark masks of the night or, where it has none, its flats and darks
-#   out  results/static_masks/{kind}_mask_{name}.fits, one per camera (and filter), and .json: what was left out
-#        results/logs/sources_checked, if nothing was
+#   out  results/static_masks/{kind}_mask_{name}.fits, one per camera (and filter)
+#        results/logs/sources/{kind}_mask_{name}.json, what it was made from and without what
+#        results/logs/sources_checked, if nothing was left out
 #        results/combined_masks/{masks}.fits, one per distinct set, results/pictures/masks/{masks}.png
 
 
@@ -10,7 +11,7 @@ rule make_flat_mask:
         flats=source_files,
     output:
         mask="results/static_masks/{static_mask}.fits",
-        left_out="results/static_masks/{static_mask}.json",
+        left_out="results/logs/sources/{static_mask}.json",
     log:
         "results/logs/make_flat_mask/{static_mask}.log",
     benchmark:
@@ -42,7 +43,7 @@ rule make_dark_mask:
         darks=source_files,
     output:
         mask="results/static_masks/{static_mask}.fits",
-        left_out="results/static_masks/{static_mask}.json",
+        left_out="results/logs/sources/{static_mask}.json",
     log:
         "results/logs/make_dark_mask/{static_mask}.log",
     benchmark:

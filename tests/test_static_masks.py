@@ -577,7 +577,7 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 def test_more_darks_than_files_may_be_open(tmp_path, hard, soft):
     files = write_darks_of_every_kind(tmp_path, 40)
     make_dark_mask(files, tmp_path / "expected.fits")
-    config = {key: CONFIG[key] for key in ("make_dark_mask", "unit", "unit_names")}
+    config = {key: CONFIG[key] for key in ("make_dark_mask", "unit", "unit_names", "checksums")}
     arguments = {
         "darks": files,
         "cards": {"IMAGETYP": "dark mask"},

@@ -218,7 +218,7 @@ def _read(path: Path, keywords: Iterable[str], status: os.stat_result | OSError 
 
 def _cannot_be_looked_at(path: Path, error: OSError) -> str:
     if error.errno in (errno.ENOENT, errno.ELOOP):
-        return "a link that leads nowhere; fix the link, or take it out of the folder"
+        return "a link that leads nowhere; mend the link, or take it out of the folder"
     what = "searched" if path.is_dir() else "read"
     return f"cannot be {what} ({error.strerror}); give yourself the right to read it, or take it out of the folder"
 

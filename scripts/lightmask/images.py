@@ -169,7 +169,7 @@ def unchanged(
     Yields
     ------
     dict
-        SHA-256 by name of every file that is `opened` in the context.
+        SHA-256 by name of every file that is `opened` in the context; it is printed too, for the log.
 
     Raises
     ------
@@ -278,7 +278,7 @@ def opened(
             digest = sha256.hexdigest()
             if (seen := _digests.get()) is not None:
                 seen[name] = digest
-            print(records.note(name, digest, watched.before))
+                print(records.note(name, digest, watched.before))
             file.seek(0)
             if module := COMPRESSION.get(file.peek(2)[:2]):
                 with _unpacking(name), module.open(file) as packed:

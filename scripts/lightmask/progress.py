@@ -170,7 +170,7 @@ def table(rows: Iterable[Mapping[str, Any]], seconds: float, where: Mapping[str,
     rows = list(rows)
     masked = [row for row in rows if row["pixels"]]
     pixels = sum(number(row["pixels"]) for row in masked)
-    waiting = sum(str(row["problem"]).endswith(NOT_YET) for row in rows)
+    waiting = sum(str(row.get("problem", "")).endswith(NOT_YET) for row in rows)
     failed = f"{len(rows) - len(masked) - waiting} failed"
     lines = [("LIGHT frames", f"{len(masked)} masked", failed + f", {waiting} {NOT_YET}" * bool(waiting))]
     for reason in ("masked", *(name.lower() for name in BITS)):

@@ -197,7 +197,7 @@ class OpenSources:
         As in `lightmask.images.opened`.
     """
 
-    def __init__(self, number: int, checksums: str):
+    def __init__(self, number: int, checksums: str = "check"):
         self._checksums = checksums
         self._files = ExitStack()
         self._handles = _provide_handles(HANDLES * number) // HANDLES

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from lightmask.provenance import add_card, add_source
 from lightmask.sources import told, write_left_out
 
 FOLDER = "results/static_masks"
+RECORDS = "results/logs/sources"
 MADE_FROM = {"flat": FLAT, "dark": DARK}
 TYPES = {"flat": FLAT_MASK, "dark": DARK_MASK}
 
@@ -49,6 +51,11 @@ class MadeMask(Frame):
     """
 
     sources: tuple[Frame, ...] = ()
+
+
+def record_of(mask: "MadeMask") -> str:
+    """Return the path of the JSON file that says what a mask was made from, and without what."""
+    return f"{RECORDS}/{PurePosixPath(mask.path).stem}.json"
 
 
 def agreed(value: Value) -> Value:
