@@ -184,6 +184,7 @@ def batch_minutes(wildcards, threads, attempt):
 
 def outcomes():
     """Give what became of every LIGHT frame; an old result counts as none."""
+    DIGESTS.look_again()
     for name, frame in LIGHTS.items():
         statistics, log, logs_of_masks = outcome_of(frame)
         if not problem_of_light(frame) and is_outdated(name):

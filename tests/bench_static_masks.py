@@ -48,7 +48,7 @@ start, before = time.process_time(), read()
 if kind == "darks":
     make_dark_mask(sources, {}, [], config, (int(side),) * 2, output)
 else:
-    make_flat_mask(sources, {}, [], config["make_flat_mask"], (int(side),) * 2, output)
+    make_flat_mask(sources, {}, [], config, (int(side),) * 2, output)
 seconds = time.process_time() - start
 print(seconds, count, read() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """

@@ -134,6 +134,10 @@ class Digests:
             stamp.append(next(filter(None, known), "") or _digest(self._folder / path))
         return str(stamp[size])
 
+    def look_again(self) -> None:
+        """Forget the files that a run makes itself: at its end they are others than at its beginning."""
+        self._others.clear()
+
     def of_other(self, path: Path) -> str:
         """Return the digest of a file that the search of the folder did not see."""
         if path not in self._others:
