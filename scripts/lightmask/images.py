@@ -178,9 +178,6 @@ def unchanged(
     """
     pairs = list(zip(paths, names, strict=True))
     before = [_stamp(*pair) for pair in pairs]
-    for (_, name), stamp, expected in zip(pairs, before, planned, strict=True):
-        if expected is not None and stamp != expected[: len(stamp)]:
-            raise FrameError(f"{name}: {REPLACED}")
     digests: dict[str, str] = {}
     token = _digests.set(digests)
     try:
@@ -190,6 +187,10 @@ def unchanged(
     for (path, name), stamp in zip(pairs, before, strict=True):
         if _stamp(path, name) != stamp:
             raise FrameError(f"{name}: {CHANGED}")
+    # Last, as a file that is still being written, or broken off, is to be called so.
+    for (_, name), stamp, expected in zip(pairs, before, planned, strict=True):
+        if expected is not None and stamp != expected[: len(stamp)]:
+            raise FrameError(f"{name}: {REPLACED}")
 
 
 def _stamp(path: str | os.PathLike, name: str) -> Stamp:
