@@ -301,7 +301,8 @@ def file_of(frame):
 def paths_of(found):
     """Give paths and stamps of inputs to a job, which checks that it reads what was planned."""
     stamps = [None if is_made(frame) else FILES[frame.path]["stamp"] for frame in found]
-    return {"files": [str(path_of(frame)) for frame in found], "stamps": stamps}
+    files = [str(path_of(frame)) for frame in found]
+    return sealed({"files": files, "stamps": stamps})
 
 
 def force(output):

@@ -23,4 +23,4 @@ def main(masks, params, output, undrawn):
 
 if "snakemake" in globals():
     with logged_to(snakemake.log[0]):
-        main(snakemake.params.masks, snakemake.params.sealed, snakemake.output, snakemake.params.undrawn)
+        main(json.loads(snakemake.params.masks), snakemake.params.sealed, snakemake.output, snakemake.params.undrawn)

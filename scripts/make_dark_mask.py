@@ -1,5 +1,7 @@
 """Rule make_dark_mask: make a dark mask from the darks of a camera."""
 
+import json
+
 from lightmask import records
 from lightmask.dark_mask import make_dark_mask
 from lightmask.images import unchanged
@@ -19,7 +21,7 @@ def main(sources, names, recipe, output, **params):
 if "snakemake" in globals():
     with logged_to(snakemake.log[0]):
         main(
-            sources=snakemake.params.darks,
+            sources=json.loads(snakemake.params.darks),
             names=snakemake.params.names,
             recipe=snakemake.params.recipe,
             cards=snakemake.params.cards,

@@ -1,5 +1,7 @@
 """Rule make_flat_mask: make a flat mask from the flats of a camera and filter."""
 
+import json
+
 from lightmask import records
 from lightmask.flat_mask import make_flat_mask
 from lightmask.images import unchanged
@@ -19,7 +21,7 @@ def main(sources, names, recipe, output, **params):
 if "snakemake" in globals():
     with logged_to(snakemake.log[0]):
         main(
-            sources=snakemake.params.flats,
+            sources=json.loads(snakemake.params.flats),
             names=snakemake.params.names,
             recipe=snakemake.params.recipe,
             cards=snakemake.params.cards,

@@ -42,7 +42,7 @@ def main(frame, masks, output, params, undrawn, threads, mem_mb):
 if "snakemake" in globals():
     with logged_to(snakemake.log[0]):
         main(
-            frame=snakemake.params.frame,
+            frame=json.loads(snakemake.params.frame),
             masks=snakemake.input.masks,
             output=snakemake.output,
             params=snakemake.params.sealed,
