@@ -153,3 +153,10 @@ figures.made_masks(Path({str(demo_results)!r}))
 def test_library_knows_nothing_of_the_workflow_engine():
     for path in (CHECKOUT / "scripts/lightmask").glob("*.py"):
         assert "snakemake" not in path.read_text(encoding="utf-8").casefold(), path.name
+
+
+def test_promises_name_tests_that_are_there():
+    named = set(re.findall(r"`(test_\w+)`", text("docs/reliability.md")))
+    written = "".join(path.read_text() for path in (CHECKOUT / "tests").rglob("test_*.py"))
+    assert len(named) > 50
+    assert {name for name in named if f"def {name}(" not in written} == set()

@@ -143,6 +143,14 @@ def test_a_parameter_counts_without_the_records_of_snakemake(kept, start, work):
     assert start(cosmic_rays="{sigclip: 5}", grow="{dark: 1}").jobs == []
 
 
+def test_touching_makes_no_result_current(start, work):
+    assert start().returncode == 0
+    assert start("--touch", cosmic_rays="{sigclip: 5}").returncode == 0
+    assert fits.getheader(work / "results/masked/a.fits")["LIGHTMASK SIGCLIP"] != 5
+    assert set(MASKED) <= set(start(cosmic_rays="{sigclip: 5}").jobs)
+    assert fits.getheader(work / "results/masked/a.fits")["LIGHTMASK SIGCLIP"] == 5
+
+
 def test_a_frame_that_is_gone_leaves_the_tables_without_the_records_of_snakemake(start, night, work):
     assert start().returncode == 0
     shutil.rmtree(work / ".snakemake")
