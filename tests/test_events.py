@@ -54,8 +54,9 @@ def test_events_have_their_brightest_pixel_and_box():
     assert [e.x for e in found.strongest(1)] == [60]
 
 
-def test_no_cosmic_ray_is_no_event():
-    found = Events(noise(), np.full((100, 100), Flag.FLAT, np.uint8))
+@pytest.mark.parametrize("others", [Flag.FLAT, Flag.SATURATED | Flag.NOTFINITE, ~Flag.COSMIC])
+def test_no_cosmic_ray_is_no_event(others):
+    found = Events(noise(), np.full((100, 100), others, np.uint8))
     assert (len(found), found.strongest(), found.on_sources()) == (0, [], 0.0)
 
 
@@ -150,7 +151,7 @@ cosmic_frames = st.tuples(
 @example((np.array([[0, 0, 1], [1, 0, 0]], bool), 1, 2))  # the end of a row does not touch the next row's beginning
 def test_events_are_what_scipy_labels(frame):
     mask, band, seed = frame
-    flags = mask * np.uint8(Flag.COSMIC | Flag.DARK) + ~mask * np.uint8(Flag.FLAT)
+    flags = mask * np.uint8(Flag.COSMIC | Flag.DARK) + ~mask * np.uint8(Flag.FLAT | Flag.SATURATED)
     data = np.random.default_rng(seed).permutation(mask.size).reshape(mask.shape) + 10.0  # no two alike
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "BAND", band)

@@ -51,6 +51,10 @@ def test_rates_are_per_area_where_the_pixel_size_is_known_and_per_megapixel_else
     assert night.rate_unit([row(pixel_size=9.0), row()]) == "s⁻¹ Mpix⁻¹"
 
 
+def test_an_exposure_may_be_as_short_as_it_is():
+    assert night.exposure_area(row(exposure=1e-3, pixels=10_000)) == pytest.approx(1e-5)
+
+
 @pytest.mark.parametrize("exposure", ["", "thirty", 0, -3, math.nan])
 def test_without_an_exposure_there_is_no_rate(exposure):
     assert math.isnan(night.exposure_area(row(exposure=exposure)))
@@ -261,6 +265,19 @@ def test_without_the_pixel_size_of_a_frame_all_rates_are_per_megapixel():
     assert plotted(pixels) == pytest.approx({1: 3.0, 2: 0.4})
     assert plotted(events) == pytest.approx({1: 0.75, 2: 0.04})
     assert pixels.get_ylabel() == "cosmic-ray pixels\n[s⁻¹ Mpix⁻¹]"
+
+
+def test_rates_and_seconds_are_shown_from_zero_on():
+    pixels, events, _, duration = axes_of([row(cosmic=300 + 50 * n, events=40 + n) for n in range(3)], [1.5, 2.5, 3.5])
+    for axis in (pixels, events, duration):
+        low, high = axis.get_ylim()
+        assert low == 0 and max(plotted(axis).values()) < high
+
+
+def test_the_title_counts_frames_and_those_without_a_result():
+    failed = row() | {"pixels": "", "cosmic": "", "events": "", "problem": "a.fits: broken"}
+    figure = night.night_figure([row(), row(), row(), failed], [1.0] * 4)
+    assert figure.get_suptitle() == "4 LIGHT frames, 1 of them without a result"
 
 
 def test_an_odd_frame_has_a_ring_at_its_rate():

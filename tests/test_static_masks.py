@@ -660,6 +660,16 @@ def test_proportion_is_tested_in_sigma_of_all_noise(sigmas, found, frames_):
     assert dark_mask.nonlinear(darks, 5)[5, 5] == found
 
 
+@pytest.mark.parametrize(("low", "found"), [("short", True), ("long", True), ("both", False)])
+def test_counts_below_zero_have_no_photon_noise(low, found):
+    """Of noise of 1 e- alone, 5.2 sigma are too much, and 4.8 are not."""
+    pattern = np.resize([-2.0, -1, 0, 1, 2], SHAPE)
+    short, long = pattern / dark_mask.sigma(pattern), np.zeros(SHAPE)
+    darks = [Dark(short, 50.0, 1), Dark(long, 100.0, 1)]
+    short[5, 5], long[5, 5] = {"short": (-5.2, 0), "long": (0, -10.4), "both": (-9.8, -10)}[low]
+    assert dark_mask.nonlinear(darks, 5)[5, 5] == found
+
+
 def two_darks(rate=1.0, waning=1.0):
     """Darks of 100 and 1000 s, of which pixel (5, 5) has a rate that falls."""
     random = np.random.default_rng(3)
