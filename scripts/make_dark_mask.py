@@ -2,11 +2,11 @@
 
 import json
 
-from lightmask import records
-from lightmask.dark_mask import make_dark_mask
-from lightmask.images import unchanged
-from lightmask.logs import logged_to
-from lightmask.static_masks import Output
+from lightmask.fits import records
+from lightmask.fits.images import unchanged
+from lightmask.masks.dark import make_dark_mask
+from lightmask.masks.static import Output
+from lightmask.workflow.logs import logged_to
 
 
 def main(sources, names, recipe, output, **params):

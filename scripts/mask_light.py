@@ -2,9 +2,9 @@
 
 import json
 
-from lightmask import FrameError
-from lightmask.files import remove
-from lightmask.logs import logged_to
+from lightmask.errors import FrameError
+from lightmask.fits.files import remove
+from lightmask.workflow.logs import logged_to
 
 
 def main(frame, masks, output, params, undrawn, threads, mem_mb):
@@ -20,9 +20,9 @@ def main(frame, masks, output, params, undrawn, threads, mem_mb):
 
     # Read when the detector is imported; its threads are not to exceed the job's.
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    from lightmask.images import unchanged
-    from lightmask.masking import mask_frame
-    from lightmask.memory import memory_limit
+    from lightmask.fits.images import unchanged
+    from lightmask.masks.frame import mask_frame
+    from lightmask.workflow.memory import memory_limit
 
     with unchanged(frame["files"], [name], frame["stamps"]), memory_limit(mem_mb, mem_needed, name):
         mask_frame(

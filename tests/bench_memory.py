@@ -25,9 +25,10 @@ sys.path[:0] = [str(CHECKOUT / "scripts"), str(CHECKOUT / "tests")]
 import skies
 from bench import chosen, options
 
-from lightmask.configuration import validated
-from lightmask.fitsfile import Hdu, image_header, write
-from lightmask.masking import memory
+from lightmask.fits.checksums import write
+from lightmask.fits.hdus import Hdu, image_header
+from lightmask.masks.frame import memory
+from lightmask.night.configuration import validated
 
 SIDES = 1000, 2000, 4000, 8000, 20_000
 TYPES = {"int16": ">i2", "float32": ">f4", "float64": ">f8"}

@@ -9,10 +9,13 @@ from astropy.io import fits
 from bench_memory import peak, write_tiled
 from conftest import write_mask
 
-from lightmask import FrameError, cosmicrays, flags, images, lacosmic, masking, masks
-from lightmask.configuration import validated
-from lightmask.flags import Flag
+from lightmask import bits, lacosmic
+from lightmask.bits import Flag
+from lightmask.errors import FrameError
+from lightmask.fits import images
 from lightmask.lacosmic import detect_cosmics, median_of
+from lightmask.masks import cosmicrays, flags, frame
+from lightmask.night.configuration import validated
 
 SHAPE = (307, 46)
 ODD = 23  # rows of a band, which divide nothing
@@ -157,7 +160,7 @@ def result(folder, frame, combined, config):
     """Mask a frame and give all that was written."""
     folder.mkdir()
     paths = [folder / name for name in ("masked.fits", "statistics.json", "picture.png", "regions.reg")]
-    masking.mask_frame(frame, frame.name, combined, paths[0], paths[1], validated(config), paths[2], paths[3])
+    frame.mask_frame(frame, frame.name, combined, paths[0], paths[1], validated(config), paths[2], paths[3])
     return [path.read_bytes() for path in paths]
 
 
@@ -181,7 +184,7 @@ def test_frames_in_bands(tmp_path, monkeypatch, kind, known_bad_pixels):
     frame = write_frame(tmp_path / "a.fits", kind)
     write_mask(tmp_path / "flat.fits", "flat mask", [(2 * ODD, 3), (2 * ODD - 1, 4), (306, 45)], SHAPE)
     combined = tmp_path / "combined.fits"
-    masks.combine_files([("flat", tmp_path / "flat.fits", "flat.fits")], {"flat": 1.0, "dark": 0}, combined)
+    combined.combine_files([("flat", tmp_path / "flat.fits", "flat.fits")], {"flat": 1.0, "dark": 0}, combined)
     config = {
         "cosmic_rays": {"known_bad_pixels": known_bad_pixels, "gain": 1.3, "sigclip": 4.5, "satlevel": 19_000},
         "grow": {"cosmic": 1, "saturated": 30.5, "notfinite": 1.5, "inherited": 2},
@@ -189,7 +192,7 @@ def test_frames_in_bands(tmp_path, monkeypatch, kind, known_bad_pixels):
     whole = result(tmp_path / "whole", frame, combined, config)
     in_bands(monkeypatch, ODD)
     assert result(tmp_path / "bands", frame, combined, config) == whole
-    for flag in flags.Flag:
+    for flag in bits.Flag:
         assert (fits.getdata(tmp_path / "bands" / "masked.fits", "FLAGS") & flag).any() != (
             flag == Flag.DARK or (flag == Flag.NOTFINITE and kind == "int16")
         )
@@ -251,9 +254,9 @@ def test_a_large_frame_takes_little_more_memory_than_a_small_one(tmp_path):
     small, large = (
         peak(write_tiled(tmp_path / f"{shape[0]}.fits", field, shape, ">i2"), pictures=True)[0] for shape in shapes
     )
-    assert large - small < 30e6 * masking.BYTES_OF_FLAGS / 1e6
-    assert small < masking.memory(shapes[0], parameters)
-    assert large < masking.memory(shapes[1], parameters)
+    assert large - small < 30e6 * frame.BYTES_OF_FLAGS / 1e6
+    assert small < frame.memory(shapes[0], parameters)
+    assert large < frame.memory(shapes[1], parameters)
 
 
 def test_no_memory_is_taken_for_what_a_header_promises(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightmask import batches
+from lightmask.workflow import batches
 
 
 def test_seconds_grow_with_the_frame():

@@ -8,8 +8,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lightmask import configfiles
-from lightmask.configuration import validated
+from lightmask.night import configfiles
+from lightmask.night.configuration import validated
 
 
 def problem_of(path, text):

@@ -14,9 +14,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from snakemake.cli import parse_config
 
-from lightmask import static_masks
-from lightmask.configuration import of_run, schema, validated
-from lightmask.fitsfile import Header, image_hdu, write
+from lightmask.fits.checksums import write
+from lightmask.fits.hdus import image_hdu
+from lightmask.fits.headers import Header
+from lightmask.night import matching
+from lightmask.night.configuration import of_run, schema, validated
 
 CONFIG_FILE = Path(__file__).parent.parent / "config.yaml"
 OWN_KEYS = {"detector", "known_bad_pixels"}
@@ -421,7 +423,7 @@ def test_what_a_made_mask_is_called_is_read_back_or_refused(tmp_path_factory, ki
         assert only_compared["frame_type"][f"{kind}_mask"] == meanings
         return
     header = Header()
-    for name, value in static_masks.type_cards(kind, complete).items():
+    for name, value in matching.type_cards(kind, complete).items():
         header.set(name, value)
     path = tmp_path_factory.mktemp("mask") / "mask.fits"
     write([image_hdu(np.zeros((2, 2), np.uint8), header)], path)

@@ -14,8 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lightmask import FrameError, cosmicrays, images, lacosmic
-from lightmask.configuration import validated
+from lightmask import lacosmic
+from lightmask.errors import FrameError
+from lightmask.fits import images
+from lightmask.masks import cosmicrays
+from lightmask.night.configuration import validated
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 CONFIG = validated({})

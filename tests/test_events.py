@@ -11,9 +11,10 @@ from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 from skies import add_stars, sky
 
-from lightmask import events, images
-from lightmask.events import Events
-from lightmask.flags import Flag
+from lightmask.bits import Flag
+from lightmask.fits import images
+from lightmask.masks import events
+from lightmask.masks.events import Events
 
 
 def noise(shape=(100, 100)):

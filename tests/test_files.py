@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from lightmask import FrameError, files
+from lightmask.errors import FrameError
+from lightmask.fits import files
 
 
 def test_a_file_has_its_name_only_when_it_is_whole(tmp_path):

@@ -10,18 +10,9 @@ from astropy.io import fits
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lightmask.fitsfile import (
-    FitsError,
-    Hdu,
-    Header,
-    format_card,
-    image_hdu,
-    image_header,
-    read_header,
-    read_through,
-    split,
-    write,
-)
+from lightmask.fits.checksums import read_through, write
+from lightmask.fits.hdus import Hdu, image_hdu, image_header, split
+from lightmask.fits.headers import FitsError, Header, format_card, read_header
 
 printable = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
 values = st.one_of(

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lightmask import cosmicrays, flags, images, masking
-from lightmask.configuration import validated
-from lightmask.flags import Flag
-from lightmask.images import Image
+from lightmask import bits
+from lightmask.bits import Flag
+from lightmask.fits import images
+from lightmask.fits.images import Image
+from lightmask.masks import cosmicrays, flags, frame
+from lightmask.night.configuration import validated
 
 SHAPE = (11, 9)
 PARAMETERS = validated({})["cosmic_rays"]
@@ -33,7 +35,7 @@ def image_of(data, mask):
     own=st.none() | arrays.arrays(np.int16, SHAPE, elements=st.sampled_from([0, 0, 1, -1, 256])),
     static=st.none() | arrays.arrays(np.uint8, SHAPE, elements=st.sampled_from([0, 0, 0, 1, 2, 3])),
     gain=st.sampled_from([1, 1.0, 2, 0.5]),
-    radii=st.fixed_dictionaries({}, optional=dict.fromkeys(map(flags.key, Flag), st.sampled_from([0, 1, 1.5]))),
+    radii=st.fixed_dictionaries({}, optional=dict.fromkeys(map(bits.key, Flag), st.sampled_from([0, 1, 1.5]))),
     band=st.sampled_from([1, 20, 1000]),
 )
 def test_every_pixel_has_the_flags_of_its_reasons(data, own, static, gain, radii, band):
@@ -47,12 +49,12 @@ def test_every_pixel_has_the_flags_of_its_reasons(data, own, static, gain, radii
     }
     expected = np.zeros(SHAPE, np.uint8)
     for flag, mask in reasons.items():
-        expected[flags.grown(mask, radii.get(flags.key(flag), 0))] |= np.uint8(flag)
+        expected[flags.grown(mask, radii.get(bits.key(flag), 0))] |= np.uint8(flag)
     if static is not None:
         expected |= static  # which has grown when it was combined
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "BAND", band)
-        found, iterations = masking.flag_pixels(image_of(data, own), static, parameters, radii)
+        found, iterations = frame.flag_pixels(image_of(data, own), static, parameters, radii)
     np.testing.assert_array_equal(found, expected)
     assert iterations == detected.iterations
 
@@ -64,7 +66,7 @@ def test_known_bad_pixels_and_the_own_mask_are_both_kept_from_the_detector(own):
     static, mask = np.zeros((30, 30), np.uint8), np.zeros((30, 30), np.uint8)
     static[10, 10], mask[20, 20] = Flag.DARK, 4
     for choice, hidden in (("ignore", set()), ("mask", {(10, 10)})):
-        found, _ = masking.flag_pixels(
+        found, _ = frame.flag_pixels(
             image_of(data, mask if own else None), static, PARAMETERS | {"known_bad_pixels": choice}
         )
         expected = {(10, 10), (20, 20), (5, 25)} - hidden - ({(20, 20)} if own else set())
@@ -75,15 +77,15 @@ def test_known_bad_pixels_and_the_own_mask_are_both_kept_from_the_detector(own):
 @settings(max_examples=100, deadline=None)
 @given(
     found=arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 63)),
-    masked_by=st.sets(st.sampled_from([flags.key(flag) for flag in Flag])),
+    masked_by=st.sets(st.sampled_from([bits.key(flag) for flag in Flag])),
     band=st.sampled_from([1, 10, 1000]),
 )
 def test_pixels_of_each_reason_are_counted(found, masked_by, band):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "BAND", band)
-        counted = masking.statistics(found, masked_by, [5, 0])
+        counted = frame.statistics(found, masked_by, [5, 0])
     pixels = found.ravel().tolist()
-    expected = {flags.key(flag): sum(1 for pixel in pixels if pixel & flag) for flag in Flag}
+    expected = {bits.key(flag): sum(1 for pixel in pixels if pixel & flag) for flag in Flag}
     masked = sum(1 for pixel in pixels if any(pixel & Flag[name.upper()] for name in masked_by))
     whole = {"pixels": len(pixels), "masked": masked, "fraction": masked / len(pixels), "iterations": [5, 0]}
     assert counted == expected | whole
@@ -102,7 +104,7 @@ def test_pixels_of_each_reason_are_counted(found, masked_by, band):
     ],
 )
 def test_memory_is_that_of_the_detector_and_of_flags_or_that_of_tiles(shape, detector, tile_height, megabytes):
-    found = masking.memory(shape, PARAMETERS | {"detector": detector}, tile_height)
+    found = frame.memory(shape, PARAMETERS | {"detector": detector}, tile_height)
     assert found == int(megabytes)
 
 
@@ -110,13 +112,13 @@ def test_memory_of_a_large_frame_is_that_of_a_band_and_of_its_flags():
     shape = (20_000, 20_000)
     held = cosmicrays.pixels_at_a_time(shape, PARAMETERS)
     assert held < 400e6 / 10
-    assert masking.memory(shape, PARAMETERS) == int(150 + 36e-6 * held + 1.5 * 400)
-    assert masking.memory(shape, PARAMETERS, 100) == masking.memory(shape, PARAMETERS)
+    assert frame.memory(shape, PARAMETERS) == int(150 + 36e-6 * held + 1.5 * 400)
+    assert frame.memory(shape, PARAMETERS, 100) == frame.memory(shape, PARAMETERS)
 
 
 def masked_header(tmp_path, **config):
     write_light(tmp_path / "a.fits")
-    masking.mask_frame(
+    frame.mask_frame(
         tmp_path / "a.fits", "a.fits", None, tmp_path / "out.fits", tmp_path / "out.json", validated(config)
     )
     return fits.getheader(tmp_path / "out.fits")
@@ -138,7 +140,7 @@ def test_cards_have_the_unit_of_their_parameter(tmp_path):
 def test_a_frame_that_says_it_has_no_extension_says_so_no_more(tmp_path):
     for said in (False, True, None):
         write_light(tmp_path / "a.fits", EXTEND=said)
-        masking.mask_frame(
+        frame.mask_frame(
             tmp_path / "a.fits", "a.fits", None, tmp_path / "out.fits", tmp_path / "out.json", validated({})
         )
         assert fits.getheader(tmp_path / "out.fits").get("EXTEND", True) is True
@@ -147,10 +149,10 @@ def test_a_frame_that_says_it_has_no_extension_says_so_no_more(tmp_path):
 def test_events_are_counted_only_with_a_picture(tmp_path):
     write_light(tmp_path / "a.fits")
     paths = tmp_path / "a.fits", "a.fits", None, tmp_path / "out.fits", tmp_path / "out.json", validated({})
-    masking.mask_frame(*paths, regions=tmp_path / "a.reg")
+    frame.mask_frame(*paths, regions=tmp_path / "a.reg")
     assert "events" not in json.loads((tmp_path / "out.json").read_text())
     assert (tmp_path / "a.reg").read_text().count("box(") == 1
-    masking.mask_frame(*paths, picture=tmp_path / "a.png")
+    frame.mask_frame(*paths, picture=tmp_path / "a.png")
     found = json.loads((tmp_path / "out.json").read_text())
     assert (found["events"], found["on_sources"]) == (1, 0)
     assert (tmp_path / "a.png").stat().st_size > 1000

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lightmask import flags, images
-from lightmask.flags import Flag
+from lightmask import bits
+from lightmask.bits import Flag
+from lightmask.fits import images
+from lightmask.masks import flags
 
 NAMES = ["flat", "dark", "cosmic", "saturated", "inherited", "notfinite"]
 
@@ -89,7 +91,7 @@ def test_a_pixel_grows_over_many_bands(monkeypatch):
 @settings(max_examples=50, deadline=None)
 @given(arrays.arrays(np.uint8, (4, 5), elements=st.integers(0, 63)), st.sets(st.sampled_from(NAMES)))
 def test_pixels_with_any_of_the_flags_named_are_masked(found, names):
-    expected = [[any(pixel & flags.BITS[name.upper()] for name in names) for pixel in row] for row in found.tolist()]
+    expected = [[any(pixel & bits.BITS[name.upper()] for name in names) for pixel in row] for row in found.tolist()]
     assert flags.masked(found, names).tolist() == expected
     assert flags.masked(found, [name.title() for name in names]).tolist() == expected
 
@@ -100,11 +102,11 @@ def test_an_unknown_flag_is_refused():
 
 
 def test_every_flag_has_a_bit_of_its_own_that_the_header_explains():
-    assert flags.BITS == {"FLAT": 1, "DARK": 2, "COSMIC": 4, "SATURATED": 8, "INHERITED": 16, "NOTFINITE": 32}
-    assert [(keyword, name, text.partition(": ")[0]) for keyword, name, text in flags.cards()] == [
+    assert bits.BITS == {"FLAT": 1, "DARK": 2, "COSMIC": 4, "SATURATED": 8, "INHERITED": 16, "NOTFINITE": 32}
+    assert [(keyword, name, text.partition(": ")[0]) for keyword, name, text in bits.cards()] == [
         (f"BIT{bit}", name.upper(), str(2**bit)) for bit, name in enumerate(NAMES)
     ]
-    assert [flags.key(flag) for flag in Flag] == NAMES
+    assert [bits.key(flag) for flag in Flag] == NAMES
 
 
 @pytest.mark.parametrize(

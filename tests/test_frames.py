@@ -17,29 +17,31 @@ import pytest
 from astropy.io import fits
 from conftest import CHECKOUT, without_rights, write_light, write_mask
 
-from lightmask import frames, masking
-from lightmask.configuration import validated
+from lightmask.masks import frame
+from lightmask.night import inventory, types
+from lightmask.night.configuration import validated
 
 DEFAULTS = validated({})
-KEYWORDS = frames.keywords_needed(DEFAULTS)
+KEYWORDS = types.keywords_needed(DEFAULTS)
 IMAGE = np.ones((6, 8), np.float32)
 
 
 def found_in(folder, **options):
-    return sorted(path for path, _ in frames.find_files(folder, **options))
+    return sorted(path for path, _ in inventory.find_files(folder, **options))
 
 
-def scanned(folder, config=DEFAULTS, **options):
+def scanned(folder, config=DEFAULTS, code="", **options):
     """Scan a folder, with the cache beside it."""
-    cache, keywords = folder.parent / "headers.json", frames.keywords_needed(config)
-    files = frames.scan(folder, cache, keywords, **options)
-    frames.remember(files, folder, cache, keywords)
+    cache, keywords = folder.parent / "headers.json", types.keywords_needed(config)
+    of_folder = inventory.Inventory(folder, cache, keywords, code)
+    files = of_folder.scan(**options)
+    of_folder.remember(files)
     return files
 
 
 def night(folder, config=DEFAULTS):
     """Scan a folder, and give its frames by path."""
-    return {frame.path: frame for frame in frames.frames(scanned(folder, config), config)}
+    return {frame.path: frame for frame in types.frames(scanned(folder, config), config)}
 
 
 @pytest.fixture
@@ -137,7 +139,7 @@ def packed_table(path, size, module):
 @pytest.mark.parametrize("module", [gzip, bz2])
 def test_the_search_unpacks_so_much_of_a_file_and_no_more(folder, module):
     """Of the second file, whose table would take minutes, the end is not even there."""
-    least, limit = 2880 * 10, frames.MOST_UNPACKED - 2880 * 2
+    least, limit = 2880 * 10, inventory.MOST_UNPACKED - 2880 * 2
     packed_table(folder / "a.fits", least, module)
     packed_table(folder / "b.fits", limit // 2880 * 2880 + 2880, module)
     huge = fits.Header({"XTENSION": "BINTABLE", "BITPIX": 8, "NAXIS": 2, "NAXIS1": 10**6, "NAXIS2": 10**6})
@@ -146,7 +148,7 @@ def test_the_search_unpacks_so_much_of_a_file_and_no_more(folder, module):
     began = time.monotonic()
     found = night(folder)
     assert time.monotonic() - began < 20
-    assert (found["a.fits"].type, found["a.fits"].problem, found["a.fits"].shape) == (frames.LIGHT, "", IMAGE.shape)
+    assert (found["a.fits"].type, found["a.fits"].problem, found["a.fits"].shape) == (types.LIGHT, "", IMAGE.shape)
     told = "no image in the first 256 MB of what it unpacks to; unpack it, or take it out of the folder"
     assert found["b.fits"].problem == found["c.fits"].problem == told
 
@@ -159,7 +161,7 @@ def test_a_pipe_does_not_hold_up_the_search(folder):
     search.start()
     search.join(timeout=30)
     assert "regular file" in found["pipe.fits"].problem
-    assert found["a.fits"].type == frames.LIGHT
+    assert found["a.fits"].type == types.LIGHT
 
 
 def test_a_file_that_is_ahead_of_the_clock_is_refused_until_its_time_has_come(folder):
@@ -262,7 +264,7 @@ def test_results_of_another_run_are_not_searched_and_not_passed_over_in_silence(
     touch(folder / "w1/results", *marks)
     found = night(folder)
     assert set(found) == {"a.fits", "w1/results"}
-    assert found["w1/results"].type == frames.FOREIGN_RESULTS and not found["w1/results"].to_mask
+    assert found["w1/results"].type == types.FOREIGN_RESULTS and not found["w1/results"].to_mask
 
 
 @pytest.mark.parametrize("change", ["mtime", "size", "ctime"])
@@ -294,7 +296,9 @@ def test_deleted_files_are_forgotten(folder):
 def test_other_keywords_are_read_anew(folder):
     write_light(folder / "a.fits", OBJECT="M 13")
     scanned(folder)
-    assert frames.scan(folder, folder.parent / "headers.json", ["OBJECT"])["a.fits"]["cards"] == {"OBJECT": "M 13"}
+    assert inventory.Inventory(folder, folder.parent / "headers.json", ["OBJECT"]).scan()["a.fits"]["cards"] == {
+        "OBJECT": "M 13"
+    }
 
 
 def test_a_cache_that_nothing_changed_is_not_written_again(folder):
@@ -472,7 +476,7 @@ def test_masks_and_other_types_collide_with_nothing(folder):
 
 def test_what_lightmask_made_is_never_taken_in(folder):
     write_light(folder / "a.fits")
-    masking.mask_frame(folder / "a.fits", "a.fits", None, folder / "b.fits", folder / "b.json", DEFAULTS)
+    frame.mask_frame(folder / "a.fits", "a.fits", None, folder / "b.fits", folder / "b.json", DEFAULTS)
     found = night(folder)
     assert found["b.fits"].type == "made by lightmask"
     assert not found["b.fits"].to_mask
@@ -484,7 +488,7 @@ def test_table_row_shows_the_header(folder):
         folder / "a\n.fits", IMAGETYP="Light Frame", EXPTIME=30.5, XBINNING=2, YBINNING=1, INSTRUME="cam", FILTER=None
     )
     (frame,) = night(folder).values()
-    assert frames.table_row(frame, DEFAULTS) == {
+    assert types.table_row(frame, DEFAULTS) == {
         "path": r"a\n.fits",
         "type": "light",
         "shape": "80x64",
@@ -501,13 +505,13 @@ def test_table_row_shows_the_header(folder):
 def test_table_row_takes_the_first_keyword_that_is_there(folder):
     write_light(folder / "a.fits", EXPTIME=None, EXPOSURE=7)
     (frame,) = night(folder).values()
-    assert frames.table_row(frame, DEFAULTS)["exposure"] == 7
+    assert types.table_row(frame, DEFAULTS)["exposure"] == 7
 
 
 def test_table_row_of_an_unreadable_file_is_empty_but_for_its_path(folder):
     (folder / "a.fits").write_bytes(b"")
-    (frame,) = frames.frames(scanned(folder), DEFAULTS)
-    row = frames.table_row(frame, DEFAULTS)
+    (frame,) = types.frames(scanned(folder), DEFAULTS)
+    row = types.table_row(frame, DEFAULTS)
     assert row.pop("path") == "a.fits"
     assert set(row.values()) == {""}
 
@@ -516,7 +520,7 @@ def test_keywords_needed_are_all_that_the_configuration_names():
     config = validated(
         {"frame_type": {"keywords": ["T"]}, "match": {"flat": ["M"]}, "table_keywords": {"camera": ["C"]}}
     )
-    assert {"T", "M", "C", frames.OWN_KEYWORD, "EXPTIME"} <= set(frames.keywords_needed(config))
+    assert {"T", "M", "C", types.OWN_KEYWORD, "EXPTIME"} <= set(types.keywords_needed(config))
 
 
 def test_scan_does_not_write_into_the_folder(folder):

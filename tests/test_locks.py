@@ -8,7 +8,7 @@ import sys
 import pytest
 from conftest import CHECKOUT
 
-from lightmask import locks
+from lightmask.workflow import locks
 
 HOLD = """
 import sys; from pathlib import Path; from lightmask import locks

@@ -21,9 +21,11 @@ from conftest import without_rights, write_light, write_mask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lightmask import FrameError, MachineError, __version__, flags, masking, masks
-from lightmask.configuration import validated
-from lightmask.flags import Flag
+from lightmask import __version__, bits
+from lightmask.bits import Flag
+from lightmask.errors import FrameError, MachineError
+from lightmask.masks import combined, frame
+from lightmask.night.configuration import validated
 
 COSMIC = (10, 10)  # where `write_light` puts its cosmic ray
 
@@ -32,7 +34,7 @@ def run(folder, name="a.fits", combined=None, **config):
     """Mask a frame of a folder, and give the path of the result."""
     output, statistics = folder / "out" / "masked.fits", folder / "out" / "statistics.json"
     output.parent.mkdir(exist_ok=True)
-    masking.mask_frame(folder / name, name, combined, output, statistics, validated(config))
+    frame.mask_frame(folder / name, name, combined, output, statistics, validated(config))
     return output
 
 
@@ -55,7 +57,7 @@ def combined_mask(folder, shape=(64, 80), **kinds):
     for kind, pixels in kinds.items():
         write_mask(folder / f"{kind}.fits", f"{kind} mask", pixels, shape=shape)
         sources.append((kind, folder / f"{kind}.fits", f"{kind}.fits"))
-    masks.combine_files(sources, {"flat": 0, "dark": 0}, folder / "combined.fits")
+    combined.combine_files(sources, {"flat": 0, "dark": 0}, folder / "combined.fits")
     return folder / "combined.fits"
 
 
@@ -349,8 +351,8 @@ def test_masks_are_checked_too(tmp_path):
     damaged(tmp_path / "mask.fits")
     arguments = [[("flat", tmp_path / "mask.fits", "mask.fits")], {"flat": 0, "dark": 0}, tmp_path / "combined.fits"]
     with pytest.raises(FrameError, match=rf"^mask\.fits: {DAMAGE}$"):
-        masks.combine_files(*arguments)
-    masks.combine_files(*arguments, checksums="warn")
+        combined.combine_files(*arguments)
+    combined.combine_files(*arguments, checksums="warn")
     (tmp_path / "combined.fits").write_bytes(changed_data((tmp_path / "combined.fits").read_bytes()))
     write_light(tmp_path / "a.fits")
     with pytest.raises(FrameError, match=rf"^combined\.fits: {DAMAGE}$"):
@@ -628,7 +630,7 @@ def test_flags_work_with_astropy_bitmask(tmp_path):
     combined = combined_mask(tmp_path, flat=[(5, 5)], dark=[(20, 20)])
     write_light(tmp_path / "a.fits")
     found = read(run(tmp_path, combined=combined)).flags
-    name_map = bitmask.extend_bit_flag_map("Lightmask", **flags.BITS)
+    name_map = bitmask.extend_bit_flag_map("Lightmask", **bits.BITS)
     mask = bitmask.bitfield_to_boolean_mask(found, ignore_flags="FLAT,COSMIC", flag_name_map=name_map)
     assert np.argwhere(mask).tolist() == [[20, 20]]
 

@@ -11,11 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lightmask import FrameError, __version__, masks, provenance
-from lightmask.configuration import validated
-from lightmask.fitsfile import Header
-from lightmask.flags import Flag
-from lightmask.frames import Frame
+from lightmask import __version__
+from lightmask.bits import Flag
+from lightmask.errors import FrameError
+from lightmask.fits.headers import Header
+from lightmask.masks import combined, provenance
+from lightmask.night import matching
+from lightmask.night.configuration import validated
+from lightmask.night.types import Frame
 
 CONFIG = validated({})
 MATCH = CONFIG["match"]
@@ -28,7 +31,7 @@ def mask(path="m.fits", type_="flat mask", shape=(64, 80), problem="", **cards):
 
 
 def matcher(night, required, **config):
-    return masks.MaskMatcher(night, CONFIG | {"required_masks": required} | config)
+    return matching.MaskMatcher(night, CONFIG | {"required_masks": required} | config)
 
 
 @pytest.mark.parametrize(
@@ -47,16 +50,16 @@ def matcher(night, required, **config):
     ],
 )
 def test_a_mask_that_does_not_apply_says_why(frame, reason):
-    assert masks.mismatch(frame, LIGHT, MATCH["flat"]) == reason
+    assert matching.mismatch(frame, LIGHT, MATCH["flat"]) == reason
 
 
 @pytest.mark.parametrize("said", [1, 1.0, "1", "1.0", "01", " 1 "])
 def test_a_number_agrees_with_itself_however_it_is_written(said):
-    assert masks.mismatch(mask(XBINNING=said), LIGHT, MATCH["dark"]) == ""
+    assert matching.mismatch(mask(XBINNING=said), LIGHT, MATCH["dark"]) == ""
 
 
 def test_a_keyword_that_the_frame_lacks_does_not_matter():
-    assert masks.mismatch(mask(FILTER="g"), Frame("a.fits", "light", (64, 80)), MATCH["flat"]) == ""
+    assert matching.mismatch(mask(FILTER="g"), Frame("a.fits", "light", (64, 80)), MATCH["flat"]) == ""
 
 
 def test_the_filter_matters_for_flat_masks_only():
@@ -108,36 +111,36 @@ def test_a_mask_that_cannot_be_used_is_known_although_none_is_required():
 
 def test_a_set_has_the_same_name_in_any_order_and_another_set_another():
     flat, dark = ("flat", mask("m.fits")), ("dark", mask("d\udcff.fits"))
-    name = masks.set_id([flat, dark])
-    assert masks.set_id([dark, flat]) == name
+    name = matching.set_id([flat, dark])
+    assert matching.set_id([dark, flat]) == name
     assert len(name) == 10
-    others = [masks.set_id([flat]), masks.set_id([dark]), masks.set_id([("dark", mask("m.fits")), dark])]
+    others = [matching.set_id([flat]), matching.set_id([dark]), matching.set_id([("dark", mask("m.fits")), dark])]
     assert len({name, *others}) == 4
 
 
 def test_combination_holds_the_bit_of_each_kind():
     flat, dark, other = np.zeros((3, 2, 3), bool)
     flat[0, 0] = flat[0, 1] = dark[0, 1] = dark[1, 2] = other[1, 0] = True
-    combined = masks.combine([("flat", flat), ("dark", dark), ("flat", other)])
+    found = combined.combine([("flat", flat), ("dark", dark), ("flat", other)])
     assert combined.dtype == np.uint8
     assert combined.tolist() == [[Flag.FLAT, Flag.FLAT | Flag.DARK, 0], [Flag.FLAT, 0, Flag.DARK]]
-    assert masks.counts(combined) == {"flat": 3, "dark": 2, "union": 4}
+    assert combined.counts(combined) == {"flat": 3, "dark": 2, "union": 4}
 
 
 def test_combination_does_not_change_its_masks():
     flat = np.eye(3, dtype=bool)
-    masks.combine([("flat", flat), ("dark", ~flat)])
+    combined.combine([("flat", flat), ("dark", ~flat)])
     assert np.array_equal(flat, np.eye(3, dtype=bool))
 
 
 def test_masks_of_two_shapes_are_refused():
     with pytest.raises(ValueError, match=r"shapes \(2, 3\) and \(3, 2\)"):
-        masks.combine([("flat", np.zeros((2, 3), bool)), ("dark", np.zeros((3, 2), bool))])
+        combined.combine([("flat", np.zeros((2, 3), bool)), ("dark", np.zeros((3, 2), bool))])
 
 
 def test_no_mask_at_all_is_refused():
     with pytest.raises(ValueError, match="at least one"):
-        masks.combine([])
+        combined.combine([])
 
 
 @pytest.fixture
@@ -153,7 +156,7 @@ def sources(tmp_path):
 
 
 def test_combined_file_holds_flags_counts_and_digests(sources, tmp_path, capsys):
-    masks.combine_files(sources, NO_GROWTH, tmp_path / "out.fits")
+    combined.combine_files(sources, NO_GROWTH, tmp_path / "out.fits")
     assert capsys.readouterr().out.splitlines() == [
         "flat: 4 pixels (0.078%)",
         "dark: 3 pixels (0.059%)",
@@ -186,27 +189,27 @@ def test_combined_file_holds_flags_counts_and_digests(sources, tmp_path, capsys)
 )
 def test_any_nonzero_value_of_a_mask_is_bad(tmp_path, values):
     fits.PrimaryHDU(values).writeto(tmp_path / "m.fits")
-    masks.combine_files([("flat", str(tmp_path / "m.fits"), "m.fits")], NO_GROWTH, tmp_path / "out.fits")
+    combined.combine_files([("flat", str(tmp_path / "m.fits"), "m.fits")], NO_GROWTH, tmp_path / "out.fits")
     assert fits.getdata(tmp_path / "out.fits").tolist() == [[0, 1, 1], [1, 0, 1]]
 
 
 def test_the_same_masks_give_the_same_bytes(sources, tmp_path):
-    masks.combine_files(sources, NO_GROWTH, tmp_path / "one.fits")
-    masks.combine_files(sources, NO_GROWTH, tmp_path / "two.fits")
+    combined.combine_files(sources, NO_GROWTH, tmp_path / "one.fits")
+    combined.combine_files(sources, NO_GROWTH, tmp_path / "two.fits")
     assert (tmp_path / "one.fits").read_bytes() == (tmp_path / "two.fits").read_bytes()
 
 
 def test_mask_files_of_two_shapes_are_named(sources, tmp_path):
     write_mask(tmp_path / "d.fits", "dark mask", shape=(10, 10))
     with pytest.raises(FrameError, match=r"f1\.fits, f2\.fits, d\.fits: .*shapes"):
-        masks.combine_files(sources, NO_GROWTH, tmp_path / "out.fits")
+        combined.combine_files(sources, NO_GROWTH, tmp_path / "out.fits")
     assert not (tmp_path / "out.fits").exists()
 
 
 def test_a_broken_mask_file_is_named(sources, tmp_path):
     (tmp_path / "f2.fits").write_bytes((tmp_path / "f2.fits").read_bytes()[:4000])
     with pytest.raises(FrameError, match=r"^f2\.fits: .*truncated"):
-        masks.combine_files(sources, NO_GROWTH, tmp_path / "out.fits")
+        combined.combine_files(sources, NO_GROWTH, tmp_path / "out.fits")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("out")] == []
 
 
@@ -256,7 +259,7 @@ def test_a_mask_in_the_folder_that_does_not_apply_makes_way_for_one_that_can_be_
 
 
 def test_an_unusable_shape_is_unknown():
-    assert masks.mismatch(mask(shape=()), LIGHT, []) == "has shape unknown, the frame 80x64"
+    assert matching.mismatch(mask(shape=()), LIGHT, []) == "has shape unknown, the frame 80x64"
 
 
 def test_one_kind_that_lacks_is_named_with_the_remedy():
@@ -267,7 +270,7 @@ def test_one_kind_that_lacks_is_named_with_the_remedy():
 
 
 def test_masks_grow_before_they_are_combined_and_the_header_says_so(sources, tmp_path, capsys):
-    masks.combine_files(sources, {"flat": 0, "dark": 1.5}, tmp_path / "out.fits")
+    combined.combine_files(sources, {"flat": 0, "dark": 1.5}, tmp_path / "out.fits")
     with fits.open(tmp_path / "out.fits") as hdus:
         header, data = hdus[0].header, hdus[0].data
     assert np.count_nonzero(data & Flag.FLAT) == 4
@@ -280,7 +283,7 @@ def test_masks_grow_before_they_are_combined_and_the_header_says_so(sources, tmp
 
 
 def test_a_combined_mask_says_what_it_is(sources, tmp_path):
-    masks.combine_files(sources[2:], NO_GROWTH, tmp_path / "out.fits")
+    combined.combine_files(sources[2:], NO_GROWTH, tmp_path / "out.fits")
     header = fits.getheader(tmp_path / "out.fits")
     assert (header["IMAGETYP"], header["BITPIX"]) == ("combined mask", 8)
     assert header["LIGHTMASK VERSION"] == __version__
@@ -292,7 +295,7 @@ def test_a_combined_mask_says_what_it_is(sources, tmp_path):
 def test_pixels_of_each_kind_are_counted(combined):
     pixels = combined.ravel().tolist()
     flat, dark = (sum(1 for pixel in pixels if pixel in of) for of in ((1, 3), (2, 3)))
-    assert masks.counts(combined) == {"flat": flat, "dark": dark, "union": sum(1 for pixel in pixels if pixel)}
+    assert combined.counts(combined) == {"flat": flat, "dark": dark, "union": sum(1 for pixel in pixels if pixel)}
 
 
 @given(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import CHECKOUT
 
-from lightmask.memory import memory_limit
+from lightmask.workflow.memory import memory_limit
 
 
 def test_no_limit_where_enough_is_allowed():

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lightmask import names
+from lightmask import messages
+from lightmask.night import names
 
 # Every name that a file system can hold: any bytes but NUL, as Python gives them.
 any_name = st.one_of(
@@ -121,7 +122,7 @@ def test_a_line_break_after_the_suffix_belongs_to_the_name():
 @given(any_name)
 @example("a\nb\udcff\u200bc")
 def test_printable_names_can_be_shown_and_written(name):
-    shown = names.printable(name)
+    shown = messages.printable(name)
     assert shown.isprintable()
     assert shown.encode()
 
@@ -130,7 +131,7 @@ def test_printable_names_can_be_shown_and_written(name):
     ("path", "shown"), [("a é's, {b}.fits", "a é's, {b}.fits"), ("a\n", r"a\n"), ("a\udcff", r"a\xff")]
 )
 def test_only_what_cannot_be_shown_is_escaped(path, shown):
-    assert names.printable(path) == shown
+    assert messages.printable(path) == shown
 
 
 def test_a_long_name_keeps_as_much_of_its_beginning_as_there_is_room_for():

@@ -16,9 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lightmask import frames, night, progress, summary
-from lightmask.configuration import validated
-from lightmask.flags import BITS
+from lightmask.bits import BITS
+from lightmask.night import inventory, remarks, summary, types
+from lightmask.night.configuration import validated
+from lightmask.show import night
+from lightmask.workflow import progress
 
 CONFIG = validated({})
 
@@ -45,10 +47,10 @@ def row(cosmic=100, exposure=100.0, **changes):
 
 
 def test_rates_are_per_area_where_the_pixel_size_is_known_and_per_megapixel_else():
-    assert night.exposure_area(row(pixel_size=10.0)) == pytest.approx(100 * 1e6 * 1e-6)
-    assert night.exposure_area(row(pixels=2_000_000)) == pytest.approx(200)
-    assert night.rate_unit([row(pixel_size=9.0)] * 2) == "s⁻¹ cm⁻²"
-    assert night.rate_unit([row(pixel_size=9.0), row()]) == "s⁻¹ Mpix⁻¹"
+    assert remarks.exposure_area(row(pixel_size=10.0)) == pytest.approx(100 * 1e6 * 1e-6)
+    assert remarks.exposure_area(row(pixels=2_000_000)) == pytest.approx(200)
+    assert remarks.rate_unit([row(pixel_size=9.0)] * 2) == "s⁻¹ cm⁻²"
+    assert remarks.rate_unit([row(pixel_size=9.0), row()]) == "s⁻¹ Mpix⁻¹"
 
 
 def test_an_exposure_may_be_as_short_as_it_is():
@@ -57,7 +59,7 @@ def test_an_exposure_may_be_as_short_as_it_is():
 
 @pytest.mark.parametrize("exposure", ["", "thirty", 0, -3, math.nan])
 def test_without_an_exposure_there_is_no_rate(exposure):
-    assert math.isnan(night.exposure_area(row(exposure=exposure)))
+    assert math.isnan(remarks.exposure_area(row(exposure=exposure)))
 
 
 def usual(number=8):
@@ -66,7 +68,7 @@ def usual(number=8):
 
 
 def test_frames_that_are_alike_get_no_remark():
-    assert night.remarks(usual()) == [""] * 8
+    assert remarks.remarks(usual()) == [""] * 8
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_frames_that_are_alike_get_no_remark():
     ],
 )
 def test_an_odd_frame_is_told_with_the_reason(changes, remark):
-    found = night.remarks([*usual(), row(**changes)])
+    found = remarks.remarks([*usual(), row(**changes)])
     assert found[:-1] == [""] * 8
     assert remark in found[-1] and bool(remark) == bool(found[-1])
 
@@ -129,24 +131,24 @@ def test_an_odd_frame_is_told_with_the_reason(changes, remark):
 )
 def test_a_frame_is_odd_beyond_a_limit_and_not_at_it(others, inside, outside, remark):
     night_ = [row(**others) for _ in range(4)]
-    assert night.remarks([*night_, row(**inside)]) == [""] * 5
-    *usual_, odd = night.remarks([*night_, row(**outside)])
+    assert remarks.remarks([*night_, row(**inside)]) == [""] * 5
+    *usual_, odd = remarks.remarks([*night_, row(**outside)])
     assert usual_ == [""] * 4
     assert odd.startswith(remark)
 
 
 def test_few_frames_are_not_compared():
-    assert night.remarks([row(), row(), row(cosmic=900)]) == ["", "", ""]
-    assert night.remarks([row(), row(), row(), row(cosmic=900)])[3] == (
+    assert remarks.remarks([row(), row(), row(cosmic=900)]) == ["", "", ""]
+    assert remarks.remarks([row(), row(), row(), row(cosmic=900)])[3] == (
         "9.0 times the usual cosmic-ray pixels for its exposure"
     )
-    assert night.remarks([row(saturated=9000), row(), row()]) == ["", "", ""]
-    assert night.remarks([row(saturated=9000), row(), row(), row()])[0]
+    assert remarks.remarks([row(saturated=9000), row(), row()]) == ["", "", ""]
+    assert remarks.remarks([row(saturated=9000), row(), row(), row()])[0]
 
 
 def test_a_night_of_which_few_frames_have_a_cosmic_ray_has_remarks():
     frames_ = [row(cosmic=0, exposure=1.0) for _ in range(5)]
-    assert night.remarks([*frames_, *(row(cosmic=4, events=1, exposure=1.0) for _ in range(2))]) == [""] * 7
+    assert remarks.remarks([*frames_, *(row(cosmic=4, events=1, exposure=1.0) for _ in range(2))]) == [""] * 7
 
 
 @pytest.mark.parametrize(
@@ -169,14 +171,14 @@ def test_a_night_of_which_few_frames_have_a_cosmic_ray_has_remarks():
     ],
 )
 def test_what_cannot_be_used_for_a_rate_is_told(changes, remark):
-    (found,) = night.remarks([row(**changes)])
+    (found,) = remarks.remarks([row(**changes)])
     assert found.startswith(remark) and bool(found) == bool(remark)
 
 
 def test_frames_that_failed_are_not_compared():
     blank = dict.fromkeys(row(), "") | {"problem": "broken"}
-    assert night.remarks([blank, *usual(), row(cosmic=900)])[-1]
-    assert night.remarks([blank]) == [""]
+    assert remarks.remarks([blank, *usual(), row(cosmic=900)])[-1]
+    assert remarks.remarks([blank]) == [""]
 
 
 def test_page_shows_what_headers_say_as_text(tmp_path):
@@ -360,10 +362,11 @@ def everything(folder, headers, cosmic, pictures):
     """Go the way from headers to tables, pictures and the end of a run; give the summary."""
     for number, cards in enumerate(headers):
         write_header(folder / f"{number:02}.fits", cards)
-    keywords = frames.keywords_needed(CONFIG)
-    files = frames.scan(folder, folder / "headers.json", keywords)
-    frames.remember(files, folder, folder / "headers.json", keywords)
-    lights = [{**frames.table_row(f, CONFIG), "masked_frame": f.name} for f in frames.frames(files, CONFIG)]
+    keywords = types.keywords_needed(CONFIG)
+    of_folder = inventory.Inventory(folder, folder / "headers.json", keywords)
+    files = of_folder.scan()
+    of_folder.remember(files)
+    lights = [{**types.table_row(f, CONFIG), "masked_frame": f.name} for f in types.frames(files, CONFIG)]
     assert len(lights) == len(headers)
     statistics = []
     for number, found in enumerate(cosmic):
@@ -429,9 +432,9 @@ def test_a_text_of_any_length_is_cut(tmp_path):
     text = "x" * 200_000
     header = fits.Header({"IMAGETYP": "LIGHT", "OBJECT": text})
     fits.PrimaryHDU(np.zeros((2, 3), np.uint8), header).writeto(tmp_path / "a.fits")
-    files = frames.scan(tmp_path, tmp_path / "c.json", frames.keywords_needed(CONFIG))
-    (frame,) = frames.frames(files, CONFIG)
-    light = frames.table_row(frame, CONFIG)
+    files = inventory.Inventory(tmp_path, tmp_path / "c.json", types.keywords_needed(CONFIG)).scan()
+    (frame,) = types.frames(files, CONFIG)
+    light = types.table_row(frame, CONFIG)
     assert light["object"] == "x" * 1000 + "…"
     summary.write_summary(summary.summary_rows([light], [None]), tmp_path / "s.csv", tmp_path / "s.ecsv")
     assert night.read_summary(tmp_path / "s.csv")[0]["object"] == light["object"]

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightmask import FrameError, pictures
-from lightmask.events import Event, Events, around
-from lightmask.fitsfile import image_hdu, write
-from lightmask.flags import BITS, Flag
-from lightmask.masking import statistics
-from lightmask.pictures import COLOURS, INSET, LEFT, TOP, Layout, draw_combined_mask, draw_frame
+from lightmask.bits import BITS, Flag
+from lightmask.errors import FrameError
+from lightmask.fits.checksums import write
+from lightmask.fits.hdus import image_hdu
+from lightmask.masks.events import Event, Events, around
+from lightmask.masks.frame import statistics
+from lightmask.show import pictures
+from lightmask.show.pictures import COLOURS, INSET, LEFT, TOP, Layout, draw_combined_mask, draw_frame
 
 WHITE = (255, 255, 255)
 

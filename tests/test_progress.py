@@ -11,7 +11,7 @@ import sys
 import pytest
 from conftest import CHECKOUT, run_workflow, write_night
 
-from lightmask.progress import Progress, duration, table
+from lightmask.workflow.progress import Progress, duration, table
 
 
 class Terminal(io.StringIO):

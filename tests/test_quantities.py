@@ -6,9 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lightmask import FrameError, frames, quantities
-from lightmask.configuration import validated
-from lightmask.quantities import EXPOSURE, GAIN, READNOISE, SATLEVEL
+from lightmask.errors import FrameError
+from lightmask.night import quantities, types
+from lightmask.night.configuration import validated
+from lightmask.night.quantities import EXPOSURE, GAIN, READNOISE, SATLEVEL
 
 QUANTITIES = {
     "gain": (GAIN, "a number of e-/adu above 0"),
@@ -145,6 +146,6 @@ def test_an_unknown_unit_is_refused_with_the_remedy():
 )
 def test_only_a_dark_needs_an_exposure(type_, cards, problem, expected):
     files = {"a.fits": {"shape": [64, 80], "cards": {"IMAGETYP": type_} | cards, "problem": problem}}
-    (found,) = frames.frames(files, validated({}))
+    (found,) = types.frames(files, validated({}))
     assert found.problem.startswith(expected)
     assert bool(found.problem) == bool(expected)

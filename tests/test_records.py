@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from dataclasses import replace
 
 import pytest
 from astropy.io import fits
@@ -10,7 +11,9 @@ from conftest import write_light
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightmask import FrameError, files, frames, images, records
+from lightmask.errors import FrameError
+from lightmask.fits import files, images, records
+from lightmask.night import inventory
 
 SOURCES = {"frame": "a" * 64, "flat1": "b" * 64}
 
@@ -82,7 +85,7 @@ def sha256(path):
 @pytest.fixture
 def scanned(tmp_path):
     write_light(tmp_path / "night/a.fits")
-    return tmp_path / "night", frames.scan(tmp_path / "night", tmp_path / "headers.json", ["IMAGETYP"])
+    return tmp_path / "night", inventory.Inventory(tmp_path / "night", tmp_path / "headers.json", ["IMAGETYP"]).scan()
 
 
 def test_a_digest_is_taken_of_a_file_once_and_remembered_with_its_stamp(scanned, tmp_path):
@@ -92,9 +95,10 @@ def test_a_digest_is_taken_of_a_file_once_and_remembered_with_its_stamp(scanned,
     assert files_found["a.fits"]["stamp"][4] == expected
     (folder / "a.fits").unlink()
     assert records.Digests(files_found, folder).of("a.fits") == expected
-    frames.remember(files_found, folder, tmp_path / "headers.json", ["IMAGETYP"])
-    assert frames.recall(folder, tmp_path / "headers.json", ["IMAGETYP"]) == files_found
-    assert frames.recall(folder, tmp_path / "headers.json", ["FILTER"]) is None
+    of_folder = inventory.Inventory(folder, tmp_path / "headers.json", ["IMAGETYP"])
+    of_folder.remember(files_found)
+    assert of_folder.recall() == files_found
+    assert replace(of_folder, keywords=["FILTER"]).recall() is None
 
 
 def test_the_log_of_the_job_that_read_a_file_knows_its_digest(scanned, tmp_path):

@@ -17,7 +17,7 @@ from astropy.nddata import CCDData
 from conftest import DATA, DIGESTS, run_workflow
 
 from lightmask import badpixels, demo
-from lightmask.flags import Flag
+from lightmask.bits import Flag
 
 ARCSAT = "arcsat-reduced/LPSEB35_g_20250530_034359"
 ARCSAT_MASKS = "9758045874e719eb"

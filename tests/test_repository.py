@@ -13,7 +13,8 @@ import pytest
 import yaml
 from conftest import CHECKOUT
 
-from lightmask import __version__, configuration, flags
+from lightmask import __version__, bits
+from lightmask.night import configuration
 
 
 def text(path):
@@ -120,10 +121,10 @@ def test_version_is_the_same_everywhere():
 
 def test_readme_tells_the_flags_as_the_code_has_them():
     table = re.findall(r"^\| (\d) \| (\d+) \| `([A-Z]+)` \|", text("README.md"), re.MULTILINE)
-    assert {name: int(value) for _, value, name in table} == flags.BITS
+    assert {name: int(value) for _, value, name in table} == bits.BITS
     assert all(1 << int(bit) == int(value) for bit, value, _ in table)
     call = re.search(r'extend_bit_flag_map\("Lightmask", (.*?)\)', text("README.md"))[1]
-    assert {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", call)} == flags.BITS
+    assert {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", call)} == bits.BITS
 
 
 def test_readme_figures_are_those_of_the_command(real_data):

@@ -16,11 +16,12 @@ from astropy.table import Table
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lightmask import frames, logs, summary
-from lightmask.configuration import validated
-from lightmask.frames import Frame
-from lightmask.masks import MaskMatcher
-from lightmask.night import read_summary
+from lightmask.night import summary, types
+from lightmask.night.configuration import validated
+from lightmask.night.matching import MaskMatcher
+from lightmask.night.types import Frame
+from lightmask.show.night import read_summary
+from lightmask.workflow import logs
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 CONFIG = validated({})
@@ -95,7 +96,7 @@ def test_a_problem_that_names_a_file_of_any_bytes_can_be_written(tmp_path):
     odd = os.fsdecode(b"\xff.fits")
     entry = {"shape": [6, 8], "cards": {"IMAGETYP": "LIGHT"}, "problem": ""}
     mask = Frame(os.fsdecode(b"mask \xfe.fits"), "flat mask", (2, 3))
-    lights = frames.frames({odd: entry, f"{odd}.gz": entry}, CONFIG)
+    lights = types.frames({odd: entry, f"{odd}.gz": entry}, CONFIG)
     problems = [light.problem for light in lights]
     problems.append(MaskMatcher([mask], CONFIG | {"required_masks": ["flat"]}).problem(lights[0]))
     assert all(problems)
@@ -217,7 +218,7 @@ def test_a_partial_summary_gives_causes_and_counts_as_out_of_date(tmp_path):
     gone = tmp_path / "gone"
     lights = [light(f"{name}.fits") for name in ("done", "failed", "waiting", "outdated")]
     outcomes = [(done, gone, []), (gone, log, [gone]), (gone, gone, []), (done, gone, [gone, log])]
-    causes = summary.write_partial(lights, outcomes, tmp_path / "s.csv", tmp_path / "s.ecsv")
+    causes = outcomes.write_partial(lights, outcomes, tmp_path / "s.csv", tmp_path / "s.ecsv")
     assert causes == ["failed.fits: broken; mend it", "waiting.fits: not masked yet", "failed.fits: broken; mend it"]
     rows = read_csv(tmp_path / "s.csv")
     assert [row["problem"] for row in rows] == ["", *causes]
@@ -230,7 +231,7 @@ def test_an_old_failure_of_a_frame_that_is_done_does_not_count(tmp_path):
     log = tmp_path / "a.log"
     log.write_text("FAILED: a.fits: broken\n")
     outcomes = [(write_statistics(tmp_path / "a.json"), log, [])]
-    assert summary.write_partial([light("a.fits")], outcomes, tmp_path / "s.csv", tmp_path / "s.ecsv") == []
+    assert outcomes.write_partial([light("a.fits")], outcomes, tmp_path / "s.csv", tmp_path / "s.ecsv") == []
 
 
 def test_orphans_are_results_that_nobody_expects(tmp_path):
@@ -390,7 +391,7 @@ def test_a_job_that_could_not_tell_its_end_is_told_of(tmp_path, end, told):
     assert logs.failure(log) == (told and f"{log}: its job {told}")
     assert logs.fault(log) == ""
     outcomes = [(tmp_path / "not there", log, [])]
-    (problem,) = summary.write_partial([light("x.fits")], outcomes, tmp_path / "s.csv", tmp_path / "s.ecsv")
+    (problem,) = outcomes.write_partial([light("x.fits")], outcomes, tmp_path / "s.csv", tmp_path / "s.ecsv")
     assert problem == "x.fits: " + (f"its job {told}" if told else "not masked yet")
 
 

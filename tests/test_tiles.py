@@ -14,8 +14,9 @@ import psutil
 import pytest
 from astropy.io import fits
 
-from lightmask import MachineError, images, tiles
-from lightmask.fitsfile import FitsError
+from lightmask.errors import MachineError
+from lightmask.fits import images, tiles
+from lightmask.fits.headers import FitsError
 
 
 @pytest.fixture

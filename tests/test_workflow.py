@@ -16,7 +16,7 @@ from astropy.io import fits
 from astropy.nddata import CCDData
 from conftest import CHECKOUT, run_workflow, write_calibrations, write_light, write_mask, write_night
 
-from lightmask.names import from_cell
+from lightmask.night.names import from_cell
 
 MASKED = ["Masking a.fits", "Masking b.fits"]
 TABLES = ["Listing the frames of the night", "Summarising the night"]

@@ -18,7 +18,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from lightmask.fitsfile import Hdu, Header, image_hdu, write
+from lightmask.fits.checksums import write
+from lightmask.fits.hdus import Hdu, image_hdu
+from lightmask.fits.headers import Header
 
 Image = NDArray[np.float64]
 
