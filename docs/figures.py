@@ -26,7 +26,8 @@ from matplotlib.patches import Patch
 from lightmask import demo
 from lightmask.bits import MEANING
 from lightmask.fits.images import Image, read, read_mask
-from lightmask.masks import cosmicrays, dark, flat
+from lightmask.masks import cosmicrays, flat
+from lightmask.masks.dark import Dark, nonlinear
 from lightmask.night import configuration
 from lightmask.show.pictures import COLOURS
 
@@ -92,15 +93,13 @@ def made_masks(results: Path) -> None:
         row(f"flats, {filter_}: ratio of two", flat.flat_mask(brighter, fainter, of_ccdmask), bad)
         row(f"flats, {filter_}: the brighter one alone", flat.flat_mask(brighter, None, of_ccdmask), bad)
     hot = (truth["g"] & demo.TRUTH_HOT) != 0
-    darks = [
-        dark.Dark(frame(name).data * demo.GAIN, exposure, demo.DARKS_COMBINED) for name, exposure in demo.DARKS.items()
-    ]
+    darks = [Dark(frame(name).data * demo.GAIN, exposure, demo.DARKS_COMBINED) for name, exposure in demo.DARKS.items()]
     limits = parameters["make_dark_mask"]
     for threshold in (1, limits["threshold"]):
         for dark in darks:
             found = dark.electrons > threshold * dark.exposure
             row(f"dark of {dark.exposure:g} s: above {threshold} e-/s", found, hot)
-    row("both darks: not in proportion to time", dark.nonlinear(darks, limits["linearity"]), hot)
+    row("both darks: not in proportion to time", nonlinear(darks, limits["linearity"]), hot)
     with contextlib.redirect_stdout(None):
         found = dark.hot_pixels(darks, limits["threshold"], limits["linearity"])
     row("both darks: the dark mask, either of the two", found, hot)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nested
 from lightmask.errors import FrameError
-from lightmask.workflow.logs import logged_to
+from lightmask.workflow import logged_to
 
 LATENCY = 120  # s, after which a shared file system shows what another machine wrote
 

@@ -2,11 +2,9 @@
 
 import json
 
-from lightmask.fits import records
-from lightmask.fits.images import unchanged
-from lightmask.masks.dark import make_dark_mask
-from lightmask.masks.static import Output
-from lightmask.workflow.logs import logged_to
+from lightmask.fits import records, unchanged
+from lightmask.masks import Output, make_dark_mask
+from lightmask.workflow import logged_to
 
 
 def main(sources, names, recipe, output, **params):

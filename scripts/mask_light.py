@@ -3,8 +3,8 @@
 import json
 
 from lightmask.errors import FrameError
-from lightmask.fits.files import remove
-from lightmask.workflow.logs import logged_to
+from lightmask.fits import remove
+from lightmask.workflow import logged_to
 
 
 def main(frame, masks, output, params, undrawn, threads, mem_mb):
@@ -20,9 +20,9 @@ def main(frame, masks, output, params, undrawn, threads, mem_mb):
 
     # Read when the detector is imported; its threads are not to exceed the job's.
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    from lightmask.fits.images import unchanged
-    from lightmask.masks.frame import mask_frame
-    from lightmask.workflow.memory import memory_limit
+    from lightmask.fits import unchanged
+    from lightmask.masks import mask_frame
+    from lightmask.workflow import memory_limit
 
     with unchanged(frame["files"], [name], frame["stamps"]), memory_limit(mem_mb, mem_needed, name):
         mask_frame(

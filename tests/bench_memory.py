@@ -37,13 +37,16 @@ PACKED = {"float64 in tiles": 1, "float64 in one tile": 0}  # height, 0 for all
 
 MASK = """
 import resource, sys
-from lightmask.configuration import validated
-from lightmask.masking import mask_frame
+from functools import partial
+from lightmask.masks import mask_frame
+from lightmask.night import validated
+from lightmask.show import draw_frame
 frame, combined, output, picture = sys.argv[1:]
 def used(field):
     return int(open("/proc/self/status").read().partition(field + ":")[2].split()[0])
 before = used("VmRSS")
-mask_frame(frame, "frame", combined or None, output, output + ".json", validated({}), picture or None)
+mask_frame(frame, "frame", combined or None, output, output + ".json", validated({}),
+    partial(draw_frame, picture=picture, title="frame") if picture else None)
 print(max(used("VmHWM"), before + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
 """
 

@@ -1,6 +1,7 @@
 """Frames are masked in bands of rows: with results that do not know of bands, and in bounded memory."""
 
 import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from lightmask.bits import Flag
 from lightmask.errors import FrameError
 from lightmask.fits import images
 from lightmask.lacosmic import detect_cosmics, median_of
-from lightmask.masks import cosmicrays, flags, frame
+from lightmask.masks import cosmicrays, flags
+from lightmask.masks import frame as masking
 from lightmask.night.configuration import validated
+from lightmask.show.pictures import draw_frame
 
 SHAPE = (307, 46)
 ODD = 23  # rows of a band, which divide nothing
@@ -160,7 +163,8 @@ def result(folder, frame, combined, config):
     """Mask a frame and give all that was written."""
     folder.mkdir()
     paths = [folder / name for name in ("masked.fits", "statistics.json", "picture.png", "regions.reg")]
-    frame.mask_frame(frame, frame.name, combined, paths[0], paths[1], validated(config), paths[2], paths[3])
+    draw = partial(draw_frame, picture=paths[2], title=frame.name)
+    masking.mask_frame(frame, frame.name, combined, paths[0], paths[1], validated(config), draw, paths[3])
     return [path.read_bytes() for path in paths]
 
 
@@ -255,8 +259,8 @@ def test_a_large_frame_takes_little_more_memory_than_a_small_one(tmp_path):
         peak(write_tiled(tmp_path / f"{shape[0]}.fits", field, shape, ">i2"), pictures=True)[0] for shape in shapes
     )
     assert large - small < 30e6 * frame.BYTES_OF_FLAGS / 1e6
-    assert small < frame.memory(shapes[0], parameters)
-    assert large < frame.memory(shapes[1], parameters)
+    assert small < masking.memory(shapes[0], parameters)
+    assert large < masking.memory(shapes[1], parameters)
 
 
 def test_no_memory_is_taken_for_what_a_header_promises(tmp_path):

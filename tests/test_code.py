@@ -16,7 +16,7 @@ def checkout(tmp_path):
 
 def digest(checkout, script):
     """Digest a script of a copy, in a process whose package is that copy."""
-    code = "import sys; from lightmask.code import digest_of_code; print(digest_of_code(sys.argv[1]))"
+    code = "import sys; from lightmask.workflow.code import digest_of_code; print(digest_of_code(sys.argv[1]))"
     command = [sys.executable, "-c", code, checkout / script]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True)
     return done.stdout

@@ -1,6 +1,7 @@
 """Which flags pixels get, how they are counted, and what memory that is reckoned to take."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from lightmask.fits import images
 from lightmask.fits.images import Image
 from lightmask.masks import cosmicrays, flags, frame
 from lightmask.night.configuration import validated
+from lightmask.show.pictures import draw_frame
 
 SHAPE = (11, 9)
 PARAMETERS = validated({})["cosmic_rays"]
@@ -152,7 +154,7 @@ def test_events_are_counted_only_with_a_picture(tmp_path):
     frame.mask_frame(*paths, regions=tmp_path / "a.reg")
     assert "events" not in json.loads((tmp_path / "out.json").read_text())
     assert (tmp_path / "a.reg").read_text().count("box(") == 1
-    frame.mask_frame(*paths, picture=tmp_path / "a.png")
+    frame.mask_frame(*paths, draw=partial(draw_frame, picture=tmp_path / "a.png", title="a"))
     found = json.loads((tmp_path / "out.json").read_text())
     assert (found["events"], found["on_sources"]) == (1, 0)
     assert (tmp_path / "a.png").stat().st_size > 1000

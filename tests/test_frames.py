@@ -200,10 +200,11 @@ def test_what_the_machine_refused_once_is_not_remembered(folder, tmp_path, numbe
         "sys.addaudithook(refuse)\n"
     )
     code = (
-        "import sys, json; from pathlib import Path; from lightmask import frames\n"
+        "import sys, json; from pathlib import Path; from lightmask.night.inventory import Inventory\n"
         "folder, cache = map(Path, sys.argv[1:])\n"
-        "found = frames.scan(folder, cache, ['IMAGETYP'])\n"
-        "frames.remember(found, folder, cache, ['IMAGETYP'])\n"
+        "night = Inventory(folder, cache, ['IMAGETYP'])\n"
+        "found = night.scan()\n"
+        "night.remember(found)\n"
         "print(found['a.fits']['problem'])"
     )
     scripts = str(CHECKOUT / "scripts")

@@ -122,9 +122,9 @@ def test_combination_holds_the_bit_of_each_kind():
     flat, dark, other = np.zeros((3, 2, 3), bool)
     flat[0, 0] = flat[0, 1] = dark[0, 1] = dark[1, 2] = other[1, 0] = True
     found = combined.combine([("flat", flat), ("dark", dark), ("flat", other)])
-    assert combined.dtype == np.uint8
-    assert combined.tolist() == [[Flag.FLAT, Flag.FLAT | Flag.DARK, 0], [Flag.FLAT, 0, Flag.DARK]]
-    assert combined.counts(combined) == {"flat": 3, "dark": 2, "union": 4}
+    assert found.dtype == np.uint8
+    assert found.tolist() == [[Flag.FLAT, Flag.FLAT | Flag.DARK, 0], [Flag.FLAT, 0, Flag.DARK]]
+    assert combined.counts(found) == {"flat": 3, "dark": 2, "union": 4}
 
 
 def test_combination_does_not_change_its_masks():

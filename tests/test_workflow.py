@@ -108,7 +108,7 @@ def test_an_edit_of_the_library_remakes_all_masked_frames(night, work, tmp_path)
     arguments = ["--config", f"frames={night}"]
     assert run_workflow(work, *arguments, snakefile=checkout / "Snakefile").returncode == 0
     assert run_workflow(work, *arguments, snakefile=checkout / "Snakefile").jobs == []
-    with open(checkout / "scripts/lightmask/flags.py", "a") as code:
+    with open(checkout / "scripts/lightmask/masks/flags.py", "a") as code:
         code.write("# an edit\n")
     assert set(MASKED) <= set(run_workflow(work, *arguments, snakefile=checkout / "Snakefile").jobs)
 

@@ -18,9 +18,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from lightmask.fits.checksums import write
-from lightmask.fits.hdus import Hdu, image_hdu
-from lightmask.fits.headers import Header
+from lightmask.fits import Hdu, Header, image_hdu, write
 
 Image = NDArray[np.float64]
 

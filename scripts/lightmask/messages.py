@@ -28,6 +28,7 @@ def warn(text: str) -> None:
 
 
 def tell(line: bytes) -> None:
+    """Write a line to the terminal, whatever the streams of this process go to."""
     os.write(terminal, CLEAR_LINE.encode() * os.isatty(terminal) + line)
 
 

@@ -79,14 +79,14 @@ def undo(file: BinaryIO, plain: BinaryIO, name: str) -> None:
     MachineError
         If the process was stopped from outside, or lacks a library or disk.
     """
-    places = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")]
+    places = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
     surroundings = {
         "PYTHONPATH": os.pathsep.join(filter(None, places)),
         "PYTHONIOENCODING": "utf-8",
         "OPENBLAS_NUM_THREADS": "1",  # each reserves memory
     }
     process = subprocess.run(
-        [sys.executable, "-P", "-m", "lightmask.tiles"],
+        [sys.executable, "-P", "-c", "from lightmask.fits.tiles import main; raise SystemExit(main())"],
         stdin=file,
         stdout=plain,
         stderr=subprocess.PIPE,

@@ -6,13 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from lightmask.errors import FrameError
-from lightmask.fits import records
-from lightmask.fits.checksums import write
-from lightmask.fits.hdus import image_hdu
-from lightmask.fits.images import read_mask
+from lightmask.fits import image_hdu, read_mask, records, write
 from lightmask.masks.flags import count_text, grown
 from lightmask.masks.provenance import add_card, add_source
-from lightmask.night.matching import FLAG_OF_KIND
+from lightmask.night import FLAG_OF_KIND
 
 
 def combine(masks: list[tuple[str, np.ndarray]]) -> np.ndarray:

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask import lacosmic
-from lightmask.fits.images import bands, fill
-from lightmask.night import quantities
-from lightmask.night.quantities import GAIN, READNOISE, SATLEVEL
+from lightmask.fits import bands, fill
+from lightmask.night import GAIN, READNOISE, SATLEVEL, quantities
 
 Parameters = Mapping[str, Any]
 Mask = NDArray[np.bool_]

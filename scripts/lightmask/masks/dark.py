@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.errors import FrameError
-from lightmask.fits.headers import Value
+from lightmask.fits import Value
 from lightmask.masks.flags import count_text
 from lightmask.masks.sources import OpenSources, Rows, Source, check_shape, usable, write_left_out
 from lightmask.masks.static import Output, write_empty_mask, write_mask
 from lightmask.messages import warn
-from lightmask.night.quantities import exposure_of, gain_of
+from lightmask.night import exposure_of, gain_of
 
 FloatImage = NDArray[np.floating[Any]]
 SAME_EXPOSURE = 1.02

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.bits import Flag
-from lightmask.fits.files import whole_file
-from lightmask.fits.images import bands
+from lightmask.fits import bands, whole_file
 
 CUTOUT = 24
 """Side of the surroundings of an event in which its background is taken, in pixels."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.bits import Flag
-from lightmask.fits.images import bands
+from lightmask.fits import bands
 
 
 def masked(found: NDArray[np.uint8], names: Iterable[str]) -> NDArray[np.bool_]:

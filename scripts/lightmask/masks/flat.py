@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from lightmask.badpixels import ccdmask
 from lightmask.errors import FrameError
-from lightmask.fits.headers import Value
-from lightmask.fits.images import Image, bands, fill, opened, read, read_image, readable
+from lightmask.fits import Image, Value, bands, fill, opened, read, read_image, readable
 from lightmask.lacosmic import median_of
 from lightmask.masks.sources import Source, check_shape, usable, write_left_out
 from lightmask.masks.static import Output, write_empty_mask, write_mask

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,21 @@ from numpy.typing import NDArray
 from lightmask import __version__, bits
 from lightmask.bits import Flag
 from lightmask.errors import FrameError
-from lightmask.fits import records
-from lightmask.fits.checksums import write
-from lightmask.fits.files import whole_file
-from lightmask.fits.hdus import Hdu, image_hdu, image_header, shape_text
-from lightmask.fits.headers import Value
-from lightmask.fits.images import Image, Pixels, bands, opened, read_image
+from lightmask.fits import (
+    Hdu,
+    Image,
+    Pixels,
+    Value,
+    bands,
+    image_hdu,
+    image_header,
+    opened,
+    read_image,
+    records,
+    shape_text,
+    whole_file,
+    write,
+)
 from lightmask.masks import cosmicrays, flags
 from lightmask.masks.events import Events, write_regions
 from lightmask.masks.provenance import add_card, add_source
@@ -140,9 +149,8 @@ def mask_frame(
     output: str | os.PathLike,
     statistics_file: str | os.PathLike,
     config: dict[str, Any],
-    picture: str | os.PathLike | None = None,
+    draw: Callable[[Any, NDArray[np.uint8], dict[str, Any], Events], None] | None = None,
     regions: str | os.PathLike | None = None,
-    caption: str = "",
     recipe: str = "",
 ) -> None:
     """Write a LIGHT frame with MASK and FLAGS, and its statistics.
@@ -164,15 +172,14 @@ def mask_frame(
     config : dict
         ``cosmic_rays``, ``masked``, ``grow``, ``unit``, ``unit_names`` and ``checksums`` of
         the configuration.
-    picture : path, optional
-        PNG file to write: the frame with its flags. The statistics then say too how many
+    draw : callable, optional
+        Draws the frame: it is called with pixels, flags, statistics and events, as
+        `lightmask.show.draw_frame` takes them. The statistics then say too how many
         cosmic-ray events there are, and which fraction of their pixels sits on sources.
     regions : path, optional
         DS9 region file of the cosmic-ray events to write.
-    caption : str, optional
-        What the picture says of the frame besides its name.
     recipe : str, optional
-        `lightmask.records.digest_of` what the frame is masked with. Header and statistics say it.
+        `lightmask.fits.records.digest_of` what the frame is masked with. Header and statistics say it.
 
     Raises
     ------
@@ -205,10 +212,10 @@ def mask_frame(
         except ValueError as error:  # the detector's own refusal of a parameter
             raise FrameError(f"{name}: {error}") from None
         counted = statistics(found, config["masked"], iterations)
-        if picture is not None or regions is not None:
+        if draw or regions is not None:
             with timed("events"):
                 events = Events(image.data, found)
-        if picture is not None:
+        if draw:
             counted |= {"events": len(events), "on_sources": events.on_sources()}
 
         with timed("writing"):
@@ -226,11 +233,9 @@ def mask_frame(
                 part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         if regions is not None:
             write_regions(events.strongest(), regions)
-        if picture is not None:
-            from lightmask.show.pictures import draw_frame
-
+        if draw:
             with timed("drawing"):
-                draw_frame(image.data, found, counted, events, picture, name, caption)
+                draw(image.data, found, counted, events)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from lightmask import __version__
-from lightmask.fits.headers import CARD, Header, Value
+from lightmask.fits import CARD, Header, Value
 
 
 def add_card(header: Header, keyword: str, value: Value = __version__, comment: str = "") -> None:

@@ -14,10 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.errors import FrameError, MachineError
-from lightmask.fits.files import whole_file
-from lightmask.fits.hdus import CHUNK, Hdu, Stored, shape_text
-from lightmask.fits.headers import Header
-from lightmask.fits.images import opened, read_image, readable
+from lightmask.fits import CHUNK, Hdu, Header, Stored, opened, read_image, readable, shape_text, whole_file
 from lightmask.messages import warn
 
 Source = tuple[str, str]

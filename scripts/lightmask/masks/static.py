@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.errors import FrameError
-from lightmask.fits.checksums import write
-from lightmask.fits.hdus import image_hdu
-from lightmask.fits.headers import Header, Value
+from lightmask.fits import Header, Value, image_hdu, write
 from lightmask.masks.flags import count_text
 from lightmask.masks.provenance import add_card, add_source
 from lightmask.masks.sources import told, write_left_out

@@ -7,15 +7,26 @@ import stat
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from lightmask.errors import FrameError, MachineError
-from lightmask.fits.files import stamp_of, whole_file
-from lightmask.fits.hdus import Hdu, data_size, read_headers
-from lightmask.fits.headers import Header
-from lightmask.fits.images import COMPRESSION, FITS_BEGINNING, NOT_REGULAR, check_beginning, find_image, readable
+from lightmask.fits import (
+    COMPRESSION,
+    FITS_BEGINNING,
+    NOT_REGULAR,
+    Hdu,
+    Header,
+    check_beginning,
+    data_size,
+    find_image,
+    read_headers,
+    readable,
+    stamp_of,
+    whole_file,
+)
 from lightmask.night import names
 from lightmask.night.types import FOREIGN_RESULTS
 

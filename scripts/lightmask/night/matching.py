@@ -8,8 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from lightmask.bits import Flag
-from lightmask.fits.hdus import shape_text
-from lightmask.fits.headers import Header, Value
+from lightmask.fits import Header, Value, shape_text
 from lightmask.night import names
 from lightmask.night.quantities import first
 from lightmask.night.types import DARK, DARK_MASK, FLAT, FLAT_MASK, Frame

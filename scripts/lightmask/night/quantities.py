@@ -5,7 +5,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from lightmask.errors import FrameError
-from lightmask.fits.headers import Header, Value
+from lightmask.fits import Header, Value
 
 Cards = Header | Mapping[str, Any]
 

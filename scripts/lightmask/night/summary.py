@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lightmask import bits
-from lightmask.fits.files import PART, whole_file
+from lightmask.fits import PART, whole_file
 from lightmask.messages import printable
 from lightmask.night.names import cell
 from lightmask.night.remarks import remarks

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lightmask import messages
-from lightmask.fits.hdus import shape_text
-from lightmask.fits.headers import Value
+from lightmask.fits import Value, shape_text
 from lightmask.night import names
 from lightmask.night.quantities import first, problem_of_dark
 

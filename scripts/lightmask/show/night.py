@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lightmask.bits import BITS, Flag
-from lightmask.fits.files import whole_file
+from lightmask.fits import whole_file
 from lightmask.messages import without_middle
-from lightmask.night.names import from_cell
-from lightmask.night.remarks import YEARS, Row, exposure_area, number, rate_unit
+from lightmask.night import YEARS, Row, exposure_area, from_cell, number, rate_unit
 from lightmask.show.pictures import COLOURS, shown
 
 MOST_REMARKS, MOST_SETTINGS = 12, 10

@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.bits import Flag, key
-from lightmask.fits.files import whole_file
-from lightmask.fits.images import find_image, opened, readable
-from lightmask.masks.events import CUTOUT, Event, Events, around
+from lightmask.fits import find_image, opened, readable, whole_file
+from lightmask.masks import CUTOUT, Event, Events, around
 from lightmask.messages import without_middle
 from lightmask.night import names
 

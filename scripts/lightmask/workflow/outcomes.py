@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lightmask.night.summary import NOT_YET, summary_rows, write_summary
+from lightmask.night import NOT_YET, summary_rows, write_summary
 from lightmask.workflow.logs import failure
 
 

@@ -11,8 +11,7 @@ from typing import Any, TextIO
 
 from lightmask.bits import BITS
 from lightmask.messages import CLEAR_LINE
-from lightmask.night.remarks import number
-from lightmask.night.summary import NOT_YET
+from lightmask.night import NOT_YET, number
 from lightmask.workflow.logs import failure, killed
 
 RULE = "mask_light"
