@@ -1,6 +1,7 @@
 """Rule mask_light: turn one LIGHT frame into a masked frame."""
 
 import json
+from functools import partial
 
 from lightmask.errors import FrameError
 from lightmask.fits import remove
@@ -24,6 +25,11 @@ def main(frame, masks, output, params, undrawn, threads, mem_mb):
     from lightmask.masks import mask_frame
     from lightmask.workflow import memory_limit
 
+    draw = None
+    if picture := output.get("picture"):
+        from lightmask.show import draw_frame
+
+        draw = partial(draw_frame, picture=picture, title=name, caption=caption)
     with unchanged(frame["files"], [name], frame["stamps"]), memory_limit(mem_mb, mem_needed, name):
         mask_frame(
             frame["files"][0],
@@ -32,9 +38,8 @@ def main(frame, masks, output, params, undrawn, threads, mem_mb):
             output.frame,
             output.statistics,
             config,
-            output.get("picture"),
+            draw,
             output.get("regions"),
-            caption,
             recipe,
         )
 
