@@ -27,7 +27,7 @@ from lightmask import demo
 from lightmask.bits import MEANING
 from lightmask.fits.images import Image, read, read_mask
 from lightmask.masks import cosmicrays, flat
-from lightmask.masks.dark import Dark, nonlinear
+from lightmask.masks.dark import Dark, hot_pixels, nonlinear
 from lightmask.night import configuration
 from lightmask.show.pictures import COLOURS
 
@@ -101,7 +101,7 @@ def made_masks(results: Path) -> None:
             row(f"dark of {dark.exposure:g} s: above {threshold} e-/s", found, hot)
     row("both darks: not in proportion to time", nonlinear(darks, limits["linearity"]), hot)
     with contextlib.redirect_stdout(None):
-        found = dark.hot_pixels(darks, limits["threshold"], limits["linearity"])
+        found = hot_pixels(darks, limits["threshold"], limits["linearity"])
     row("both darks: the dark mask, either of the two", found, hot)
 
 

@@ -38,44 +38,53 @@ MEMORY, FILE_SIZE = 12 * 2**30, 2**30
 """Bytes that the tests of a mutant may take, which may well ask for too much."""
 
 TESTS = {
-    "badpixels": "badpixels",
-    "batches": "batches",
-    "code": "code",
-    "configfiles": "configfiles",
-    "configuration": "configuration",
-    "cosmicrays": "cosmicrays",
-    "dark_mask": "static_masks",
-    "events": "events",
-    "files": "files records",
-    "fitsfile": "fitsfile masking",
-    "flags": "flags",
-    "flat_mask": "static_masks",
-    "frames": "frames quantities",
-    "images": "masking tiles cosmicrays bands",
-    "lacosmic": "lacosmic bands",
-    "locks": "locks",
-    "logs": "summary static_masks",
-    "masking": "flagging masking",
-    "masks": "masks",
-    "memory": "memory",
-    "names": "names",
-    "night": "night",
-    "pictures": "pictures",
-    "progress": "progress",
-    "provenance": "masks masking",
-    "quantities": "quantities",
-    "records": "records",
-    "sources": "static_masks",
-    "static_masks": "static_masks",
-    "summary": "summary",
-    "tiles": "tiles",
+    "badpixels": "test_badpixels",
+    "lacosmic": "test_lacosmic test_bands",
+    "bits": "masks/test_flags masks/test_frame",
+    "messages": "test_messages masks/test_flags workflow/test_logs",
+    "fits/checksums": "fits/test_checksums masks/test_frame",
+    "fits/files": "fits/test_files fits/test_records",
+    "fits/hdus": "fits/test_hdus fits/test_checksums masks/test_frame",
+    "fits/headers": "fits/test_headers fits/test_hdus masks/test_frame",
+    "fits/images": "masks/test_frame fits/test_tiles masks/test_cosmicrays test_bands",
+    "fits/records": "fits/test_records",
+    "fits/tiles": "fits/test_tiles",
+    "masks/combined": "masks/test_combined",
+    "masks/cosmicrays": "masks/test_cosmicrays",
+    "masks/dark": "masks/test_dark masks/test_static",
+    "masks/events": "masks/test_events",
+    "masks/flags": "masks/test_flags",
+    "masks/flat": "masks/test_flat masks/test_static",
+    "masks/frame": "masks/test_flagging masks/test_frame",
+    "masks/provenance": "masks/test_provenance masks/test_combined masks/test_frame",
+    "masks/sources": "masks/test_static",
+    "masks/static": "masks/test_static",
+    "night/configfiles": "night/test_configfiles",
+    "night/configuration": "night/test_configuration",
+    "night/inventory": "night/test_inventory",
+    "night/matching": "night/test_matching night/test_made_masks",
+    "night/names": "night/test_names",
+    "night/quantities": "night/test_quantities",
+    "night/remarks": "night/test_remarks",
+    "night/summary": "night/test_summary",
+    "night/types": "night/test_types night/test_quantities night/test_inventory",
+    "show/night": "show/test_night",
+    "show/pictures": "show/test_pictures",
+    "workflow/batches": "workflow/test_batches",
+    "workflow/code": "workflow/test_code",
+    "workflow/locks": "workflow/test_locks",
+    "workflow/logs": "workflow/test_logs masks/test_static",
+    "workflow/memory": "workflow/test_memory",
+    "workflow/outcomes": "workflow/test_outcomes",
+    "workflow/progress": "workflow/test_progress",
 }
-"""The test files of each module. Left out is demo, which only simulates a night to try things on."""
+"""The test files of each module. Left out are demo, which only simulates a night to try things on, and
+errors, which only names them."""
 
 
 def test_files(module: str) -> list[str]:
     """Name the test files of a module, from the checkout."""
-    return [f"tests/test_{name}.py" for name in TESTS[module].split()]
+    return [f"tests/{name}.py" for name in TESTS[module].split()]
 
 
 def command(files: list[str]) -> str:
@@ -87,13 +96,14 @@ def command(files: list[str]) -> str:
 
 def session(module: str) -> WorkDB:
     """Open the session of a module: a new one where the module or its tests have changed."""
+    name = module.replace("/", "-")
     digest = hashlib.sha256()
     for file in [f"{LIBRARY}/{module}.py", "tests/conftest.py", *test_files(module)]:
         digest.update((CHECKOUT / file).read_bytes())
-    path = SESSIONS / f"{module}-{digest.hexdigest()[:16]}.sqlite"
+    path = SESSIONS / f"{name}-{digest.hexdigest()[:16]}.sqlite"
     if not path.exists():
         SESSIONS.mkdir(exist_ok=True)
-        for old in SESSIONS.glob(f"{module}-*"):
+        for old in SESSIONS.glob(f"{name}-*"):
             old.unlink()
         part = path.with_suffix(".part")
         with closing(WorkDB(part, WorkDB.Mode.create)) as made:
@@ -235,13 +245,13 @@ def main() -> None:
             lines = " -> ".join(mutation(result)) or f"cannot be tested: {result.output}"
             survivors.append(f"{LIBRARY}/{module}.py:{place.start_pos[0]}: {lines}")
     print("\nSurvivors:", *sorted(survivors) or ["none"], sep="\n")
-    print(f"\n{'module':16}  tried killed harmless survived")
+    print(f"\n{'module':20}  tried killed harmless survived")
     for module in [*tried, "all"]:
         if module == "all":
             numbers = [count.total() for count in (tried, killed, known)]
         else:
             numbers = [count[module] for count in (tried, killed, known)]
-        print(f"{module:16} {numbers[0]:6} {numbers[1]:6} {numbers[2]:8} {numbers[0] - numbers[1] - numbers[2]:8}")
+        print(f"{module:20} {numbers[0]:6} {numbers[1]:6} {numbers[2]:8} {numbers[0] - numbers[1] - numbers[2]:8}")
     share = killed.total() / max(tried.total() - known.total(), 1)
     print(f"{share:.1%} of those that change something are killed; expected at least {KILLED_AT_LEAST:.0%}")
     if survivors and share < KILLED_AT_LEAST:

@@ -15,7 +15,7 @@ from lightmask.bits import Flag
 from lightmask.errors import FrameError
 from lightmask.fits import images
 from lightmask.lacosmic import detect_cosmics, median_of
-from lightmask.masks import cosmicrays, flags
+from lightmask.masks import combine_files, cosmicrays, flags
 from lightmask.masks import frame as masking
 from lightmask.night.configuration import validated
 from lightmask.show.pictures import draw_frame
@@ -188,7 +188,7 @@ def test_frames_in_bands(tmp_path, monkeypatch, kind, known_bad_pixels):
     frame = write_frame(tmp_path / "a.fits", kind)
     write_mask(tmp_path / "flat.fits", "flat mask", [(2 * ODD, 3), (2 * ODD - 1, 4), (306, 45)], SHAPE)
     combined = tmp_path / "combined.fits"
-    combined.combine_files([("flat", tmp_path / "flat.fits", "flat.fits")], {"flat": 1.0, "dark": 0}, combined)
+    combine_files([("flat", tmp_path / "flat.fits", "flat.fits")], {"flat": 1.0, "dark": 0}, combined)
     config = {
         "cosmic_rays": {"known_bad_pixels": known_bad_pixels, "gain": 1.3, "sigclip": 4.5, "satlevel": 19_000},
         "grow": {"cosmic": 1, "saturated": 30.5, "notfinite": 1.5, "inherited": 2},
@@ -258,7 +258,7 @@ def test_a_large_frame_takes_little_more_memory_than_a_small_one(tmp_path):
     small, large = (
         peak(write_tiled(tmp_path / f"{shape[0]}.fits", field, shape, ">i2"), pictures=True)[0] for shape in shapes
     )
-    assert large - small < 30e6 * frame.BYTES_OF_FLAGS / 1e6
+    assert large - small < 30e6 * masking.BYTES_OF_FLAGS / 1e6
     assert small < masking.memory(shapes[0], parameters)
     assert large < masking.memory(shapes[1], parameters)
 

@@ -7,7 +7,7 @@ class Flag(IntFlag):
     """Reasons not to trust a pixel, one bit each, in an unsigned 8-bit FLAGS image.
 
     `astropy.nddata.bitmask` reads them with
-    ``flag_name_map=bitmask.extend_bit_flag_map("Lightmask", **flags.BITS)``.
+    ``flag_name_map=bitmask.extend_bit_flag_map("Lightmask", **bits.BITS)``.
     """
 
     FLAT = 1

@@ -74,7 +74,7 @@ class Target:
 
 
 def undo_in_fork(file, plain, _):
-    """Do what `lightmask.tiles.undo` does, but for a new interpreter, which takes half a second to load astropy."""
+    """Do what `fits.tiles.undo` does, but for a new interpreter, which takes half a second to load astropy."""
     child = os.fork()
     if not child:
         for status in tiles.CRASHES:

@@ -162,7 +162,7 @@ def unchanged(
     names : iterable of str
         What messages call them.
     planned : iterable of (list of int or None)
-        What `lightmask.files.stamp_of` returned for each when the folder was searched; None for a
+        What `lightmask.fits.files.stamp_of` returned for each when the folder was searched; None for a
         file that was not there then.
 
     Yields

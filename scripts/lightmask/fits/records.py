@@ -104,7 +104,7 @@ class Digests:
     Parameters
     ----------
     files : dict
-        What `lightmask.frames.scan` found. A digest is added there, behind the stamp of its file.
+        What `lightmask.night.inventory.Inventory.scan` found. A digest is added there, behind the stamp of its file.
     folder : Path
         The frames folder.
     """

@@ -23,7 +23,7 @@ def combine(masks: list[tuple[str, np.ndarray]]) -> np.ndarray:
     Returns
     -------
     ndarray of uint8
-        The bit of each `~lightmask.flags.Flag` whose kind of mask is True.
+        The bit of each `~lightmask.bits.Flag` whose kind of mask is True.
 
     Raises
     ------
@@ -65,9 +65,9 @@ def combine_files(
         FITS file: 8-bit flags, nonzero is bad, with counts and digests of the
         masks in the header.
     checksums : str
-        As in `lightmask.images.opened`.
+        As in `lightmask.fits.opened`.
     recipe : str, optional
-        `lightmask.records.digest_of` what the masks are combined with, for the header.
+        `lightmask.fits.records.digest_of` what the masks are combined with, for the header.
 
     Raises
     ------

@@ -42,7 +42,7 @@ class Events:
     data : ndarray or Pixels
         The frame, 2-D; NaN has no signal.
     flags : ndarray of uint8
-        Bits of `~lightmask.flags.Flag`, same shape. COSMIC pixels that touch at a side
+        Bits of `~lightmask.bits.Flag`, same shape. COSMIC pixels that touch at a side
         or a corner are one event.
     """
 

@@ -39,7 +39,7 @@ from lightmask.masks.provenance import add_card, add_source
 from lightmask.messages import timed, warn
 
 SOURCE_OF_MASK = re.compile(r"LIGHTMASK (FLAT|DARK)\d+( SHA256)?")
-# Measured (tests/bench_memory.py): the interpreter and what it loads; the detector at work, most of all on
+# Measured (tests/benches/bench_memory.py): the interpreter and what it loads; the detector at work, most of all on
 # 64-bit pixels with NaN among them, where float32 takes a third; flags of all pixels, and
 # half a byte for what is found; and before that tiles from which compression is undone, some rows at a time.
 BASE_BYTES = 150_000_000
@@ -71,7 +71,7 @@ def flag_pixels(
     Returns
     -------
     flags : ndarray of uint8
-        Bits of `~lightmask.flags.Flag`, shape of the data.
+        Bits of `~lightmask.bits.Flag`, shape of the data.
     iterations : list of int
         Cosmic-ray pixels found in each iteration.
     """

@@ -157,7 +157,7 @@ class Rows:
     Attributes
     ----------
     header : Header
-        As of `lightmask.images.Image`.
+        As of `lightmask.fits.Image`.
     shape : tuple of int
         Rows and columns.
     digest : str
@@ -189,7 +189,7 @@ class OpenSources:
     number : int
         How many files are going to be opened.
     checksums : str
-        As in `lightmask.images.opened`.
+        As in `lightmask.fits.opened`.
     """
 
     def __init__(self, number: int, checksums: str = "check"):
@@ -210,7 +210,7 @@ class OpenSources:
         Parameters
         ----------
         file, name : str
-            As of `lightmask.images.opened`.
+            As of `lightmask.fits.opened`.
         check : callable
             Takes the `Rows`.
 

@@ -93,7 +93,7 @@ def write_empty_mask(
     shape : tuple of int
         Of the frames that need the mask.
     left_out : list of dict
-        Of `lightmask.sources.usable`.
+        Of `lightmask.masks.sources.usable`.
     required : bool
         Whether frames must have such a mask.
     output : Output

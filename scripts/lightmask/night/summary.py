@@ -63,7 +63,7 @@ def write_text(text: str, path: str | os.PathLike) -> None:
 
 
 def write_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[str], path: str | os.PathLike) -> None:
-    """Write rows as CSV in which a spreadsheet finds no formulas; `lightmask.names.from_cell` gives its texts back."""
+    """Write rows as CSV in which a spreadsheet finds no formulas; `names.from_cell` returns its texts as they were."""
     shown = ({key: cell(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows)
     write_text(csv_text(shown, columns), path)
 
@@ -119,7 +119,7 @@ def write_summary(
 ) -> None:
     """Write the summary as plain CSV and as ECSV, which knows units, types and what is missing.
 
-    The ECSV says by which recipe (`lightmask.records.digest_of`) it was made.
+    The ECSV says by which recipe (`lightmask.fits.records.digest_of`) it was made.
 
     ECSV (astropy's APE 6) is CSV under a header in YAML, which is quicker written
     than `astropy.table` is imported.

@@ -100,7 +100,7 @@ def draw_frame(
     flags : ndarray
         FLAGS, same shape.
     pixels : dict
-        Number of pixels of each reason, and of those in MASK: what `lightmask.masking.statistics` gives.
+        Number of pixels of each reason, and of those in MASK: what `lightmask.masks.frame.statistics` gives.
     events : Events
         Its cosmic rays.
     picture : path

@@ -5,7 +5,7 @@ from math import ceil
 
 Shape = Sequence[int] | None
 # Seconds that a job of rule mask_light takes on one core: (any frame, and per million pixels), rounded
-# up. Measured with the frames of tests/bench_run.py on one of 2 busy cores (results/benchmarks/mask_light):
+# up. Measured with the frames of tests/benches/bench_run.py on one of 2 busy cores (results/benchmarks/mask_light):
 #   million pixels       1.05   4.2   16.8
 #   lightmask            0.63  0.88    2.6
 #   ccdproc               4.5    14     50

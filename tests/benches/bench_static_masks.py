@@ -1,8 +1,8 @@
 """Measure what making a mask of many darks or flats takes: `make bench-static-masks`.
 
-    python tests/bench_static_masks.py                # everything, a quarter of an hour; 7 GB in the temporary folder
-    python tests/bench_static_masks.py --quick        # up to 20 of 2048 x 2048
-    python tests/bench_static_masks.py darks          # the cases whose names contain a word
+    python tests/benches/bench_static_masks.py          # everything, a quarter of an hour; 7 GB in the temporary folder
+    python tests/benches/bench_static_masks.py --quick  # up to 20 of 2048 x 2048
+    python tests/benches/bench_static_masks.py darks    # the cases whose names contain a word
 
 Processor time, files that are opened, bytes that the process reads (as the kernel counts them, in units of all the
 files), and the peak of its resident set. The sources are float32, darks of one exposure time; the files are in the
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parent.parent.parent
 
 from bench import chosen, options
 
@@ -27,10 +27,8 @@ SIZES = [(side, number) for side in (2048, 4096) for number in (10, 20, 40, 100)
 
 MAKE = """
 import resource, sys, time
-from lightmask.configuration import validated
-from lightmask.dark_mask import make_dark_mask
-from lightmask.flat_mask import make_flat_mask
-from lightmask.static_masks import Output
+from lightmask.masks import Output, make_dark_mask, make_flat_mask
+from lightmask.night import validated
 kind, side, *files = sys.argv[1:]
 config = validated({})
 config["combined"] = []

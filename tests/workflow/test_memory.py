@@ -21,7 +21,7 @@ def test_what_is_allowed_can_be_used_and_no_more():
     """In a process of its own, as this one has used much already."""
     code = """
 import numpy as np
-from lightmask.memory import memory_limit
+from lightmask.workflow.memory import memory_limit
 with memory_limit(200, 300, "a.fits"):
     np.ones(12_000_000)
 try:

@@ -1,8 +1,8 @@
 """Measure the memory that masking a frame takes, from 1 to 400 megapixels: `make bench-memory`.
 
-    python tests/bench_memory.py              # everything, some twelve minutes; 4 GB in the temporary folder
-    python tests/bench_memory.py --quick      # up to 64 megapixels
-    python tests/bench_memory.py int16        # the cases whose names contain a word
+    python tests/benches/bench_memory.py              # everything, some twelve minutes; 4 GB in the temporary folder
+    python tests/benches/bench_memory.py --quick      # up to 64 megapixels
+    python tests/benches/bench_memory.py int16        # the cases whose names contain a word
 
 The peak of the resident set of a process that masks one frame, as the operating system counts it, with that which
 undoes tiles, beside what the workflow reckons (`mem_mb`). The frames are star fields, and each has a combined mask.
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(CHECKOUT / "scripts"), str(CHECKOUT / "tests")]
 
 import skies

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(CHECKOUT / "scripts"))
+sys.path[:0] = [str(CHECKOUT / "scripts"), str(CHECKOUT / "tests/cluster")]
 
 from slurm import NODES, Slurm, why_not
 

@@ -1,8 +1,8 @@
 """Time `lightmask.badpixels.ccdmask` against ccdproc: one process, one thread, side by side.
 
-    python tests/bench_ccdmask.py            # everything, about ten minutes
-    python tests/bench_ccdmask.py --quick    # the fast part of it
-    python tests/bench_ccdmask.py 2048       # the cases whose names contain a word
+    python tests/benches/bench_ccdmask.py            # everything, about ten minutes
+    python tests/benches/bench_ccdmask.py --quick    # the fast part of it
+    python tests/benches/bench_ccdmask.py 2048       # the cases whose names contain a word
 
 Each round runs ccdproc once between runs of ours, so that both meet the same machine; the
 medians are printed. Memory is the growth of the resident set in a forked process, result included,
@@ -23,7 +23,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.nddata import CCDData
 
-CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(CHECKOUT / "scripts"), str(CHECKOUT / "tests")]
 
 from bench import DATA, chosen, memory, options, side_by_side

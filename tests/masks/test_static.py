@@ -1,4 +1,4 @@
-"""Masks that are made from flats and darks: from which, what they hold, and how they are used."""
+"""Masks that are made from files of flats and darks, and files that cannot be used."""
 
 import contextlib
 import gzip
@@ -25,263 +25,19 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from lightmask.errors import FrameError
-from lightmask.fits.images import Image
 from lightmask.masks import dark, flat
-from lightmask.masks.dark import Dark
 from lightmask.masks.flags import grown
 from lightmask.masks.sources import OpenSources
 from lightmask.masks.static import Output
-from lightmask.night import matching
 from lightmask.night.configuration import validated
-from lightmask.night.types import Frame, frames
 from lightmask.workflow import logs
 
 CONFIG = validated({})
 SHAPE = (64, 80)
-LIGHT = Frame("a.fits", "light", SHAPE, {"INSTRUME": "cam", "FILTER": "r"})
-
-
-def a_flat(path="flat.fits", shape=SHAPE, **cards):
-    return Frame(path, "flat", shape, {"INSTRUME": "cam", "FILTER": "r"} | cards)
-
-
-def a_dark(path="dark.fits", **cards):
-    return Frame(path, "dark", SHAPE, {"INSTRUME": "cam", "EXPTIME": 30.0} | cards)
-
-
-def made(night, kind, **config):
-    """Paths of the sources of each mask that can be made."""
-    found = matching.can_be_made(night, validated(config))[kind]
-    return [[frame.path for frame in mask.sources] for mask in found]
-
-
-# --- from which frames -------------------------------------------------------------
-
-
-def test_one_flat_mask_per_camera_binning_filter_and_shape():
-    night = [
-        a_flat("1"),
-        a_flat("2"),
-        a_flat("3", FILTER="g"),
-        a_flat("4", INSTRUME="other"),
-        a_flat("5", shape=(8, 8)),
-        a_flat("6", XBINNING=2),
-        a_dark("7"),
-        LIGHT,
-    ]
-    assert made(night, "flat") == [["1", "2"], ["3"], ["4"], ["5"], ["6"]]
-    assert made(night, "dark") == [["7"]]
-
-
-def test_numbers_agree_however_they_are_written():
-    assert made([a_flat("1", XBINNING=2), a_flat("2", XBINNING="2"), a_flat("3", XBINNING=2.0)], "flat") == [
-        ["1", "2", "3"]
-    ]
-
-
-def test_flats_are_taken_uncombined_and_darks_combined_where_there_are_such():
-    single = {"NCOMBINE": 1}
-    assert made([a_flat("1", COMBINED=True), a_flat("2"), a_flat("3", **single)], "flat") == [["2", "3"]]
-    assert made([a_flat("1", COMBINED=True)], "flat") == [["1"]]
-    assert made([a_dark("1", COMBINED=True), a_dark("2"), a_dark("3", **single)], "dark") == [["1"]]
-    assert made([a_dark("1"), a_dark("2", **single)], "dark") == [["1", "2"]]
-
-
-@pytest.mark.parametrize(
-    ("cards", "expected"),
-    [
-        ({}, False),
-        ({"COMBINED": True}, True),
-        ({"COMBINED": False}, False),
-        ({"COMBINED": "T"}, True),
-        ({"COMBINED": "yes"}, True),
-        ({"COMBINED": "no"}, False),
-        ({"COMBINED": ""}, False),
-        ({"NCOMBINE": 1}, False),
-        ({"NCOMBINE": 10}, True),
-        ({"NCOMBINE": "10"}, True),
-        ({"NCOMBINE": "1"}, False),
-        ({"COMBINED": False, "NCOMBINE": 3}, True),
-        ({"OTHER": True}, False),
-    ],
-)
-def test_the_header_says_what_is_combined(cards, expected):
-    assert matching.is_combined(a_dark(**cards), CONFIG["frame_type"]["combined"]) == expected
-
-
-def test_a_frame_with_a_problem_makes_no_mask():
-    broken = Frame("1", "flat", SHAPE, {"INSTRUME": "cam", "FILTER": "r"}, "cannot be read")
-    assert made([broken, a_flat("2")], "flat") == [["2"]]
-
-
-def applying(night, **config):
-    matcher = matching.MaskMatcher(night, validated(config))
-    return [(kind, mask.path.partition("_")[0]) for kind, mask in matcher.applying(LIGHT)]
-
-
-def mask_file(path, type_, **cards):
-    return Frame(path, type_, SHAPE, cards)
-
-
-@pytest.mark.parametrize(
-    ("choice", "expected"),
-    [
-        ("auto", [("flat", "f.fits"), ("dark", "results/static")]),
-        ("folder", [("flat", "f.fits")]),
-        ("make", [("flat", "results/static"), ("dark", "results/static")]),
-    ],
-)
-def test_a_mask_in_the_folder_counts_unless_the_configuration_says_otherwise(choice, expected):
-    night = [mask_file("f.fits", "flat mask"), a_flat(), a_dark()]
-    assert applying(night, static_masks={"flat": choice, "dark": choice}) == expected
-
-
-def test_a_mask_of_another_filter_does_not_keep_one_from_being_made():
-    assert applying([mask_file("f.fits", "flat mask", FILTER="g"), a_flat()]) == [("flat", "results/static")]
-
-
-def test_a_mask_that_was_made_for_another_filter_does_not_apply():
-    night = [a_flat(FILTER="g"), mask_file("d.fits", "dark mask")]
-    matcher = matching.MaskMatcher(night, CONFIG)
-    assert [kind for kind, _ in matcher.applying(LIGHT)] == ["dark"]
-    assert "has FILTER 'g', the frame 'r'" in matcher.problem(LIGHT)
-
-
-def test_the_name_stays_when_flats_are_added_and_no_filter_leads_out_of_the_folder():
-    (one,) = matching.can_be_made([a_flat("1")], CONFIG)["flat"]
-    (two,) = matching.can_be_made([a_flat("0"), a_flat("1")], CONFIG)["flat"]
-    assert one.path == two.path
-    (odd,) = matching.can_be_made([a_flat(FILTER="../../R, 'I'")], CONFIG)["flat"]
-    assert odd.path.startswith("results/static_masks/flat_mask_..%2F..%2FR%2C %27I%27_")
-    other = matching.can_be_made([a_flat(FILTER="g"), a_flat(INSTRUME="other")], CONFIG)["flat"]
-    assert len({one.path, *(mask.path for mask in other)}) == 3
-
-
-@pytest.mark.parametrize(
-    ("cards", "message"),
-    [
-        ({"EXPTIME": 0}, "EXPTIME is 0, expected an exposure above 0 s"),
-        ({"EXPTIME": -3.0}, "EXPTIME is -3.0, expected"),
-        ({"EXPTIME": "30 s"}, "EXPTIME is '30 s', expected"),
-        ({}, "no EXPTIME or EXPOSURE in the header, expected an exposure above 0 s; add it, or set make_dark_mask"),
-        ({"EXPOSURE": 30}, ""),
-    ],
-)
-def test_a_dark_must_have_an_exposure(cards, message):
-    entry = {"shape": list(SHAPE), "cards": {"IMAGETYP": "DARK"} | cards, "problem": ""}
-    (frame,) = frames({"dark.fits": entry}, CONFIG)
-    assert message in frame.problem and bool(message) == bool(frame.problem)
-    matcher = matching.MaskMatcher([frame], validated({"required_masks": ["dark"]}))
-    assert (f"(dark.fits {message}" in matcher.problem(LIGHT)) == bool(message)
-
-
-def test_the_exposure_can_be_a_number_or_another_keyword():
-    entry = {"shape": list(SHAPE), "cards": {"IMAGETYP": "DARK", "ITIME": 3.0}, "problem": ""}
-    for exposure in (30, "ITIME"):
-        (frame,) = frames({"dark.fits": entry}, validated({"make_dark_mask": {"exposure": exposure}}))
-        assert not frame.problem
-
-
-def test_a_made_mask_keeps_what_all_its_sources_have():
-    config = validated({"table_keywords": {"camera": ["INSTRUME", "DETECTOR"]}})
-    night = [a_flat("1", XBINNING=1, DETECTOR="a"), a_flat("2", XBINNING=1, DETECTOR="b")]
-    (mask,) = matching.can_be_made(night, config)["flat"]
-    assert matching.keywords_to_keep(mask, config) == ["INSTRUME", "FILTER", "XBINNING"]
-    (mask,) = matching.can_be_made([a_dark(FILTER="g")], config)["dark"]
-    assert matching.keywords_to_keep(mask, config) == ["INSTRUME"]
-
-
-def test_a_mask_says_what_it_is_as_the_chapter_and_as_the_night_say_it():
-    assert matching.type_cards("flat", CONFIG) == {"IMAGETYP": "flat mask"}
-    config = validated({"frame_type": {"keywords": ["ESO DPR TYPE"], "dark_mask": ["hot pixels"]}})
-    assert matching.type_cards("dark", config) == {"IMAGETYP": "dark mask", "ESO DPR TYPE": "hot pixels"}
-
-
-# --- flats -------------------------------------------------------------------------
-
-
-def image(data, mask=None):
-    return Image(np.asarray(data), mask, False, fits.Header())
-
-
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [
-        ([100.0], (0, None)),
-        ([100.0, 95.0], (0, None)),
-        ([100.0, 90.0], (0, 1)),
-        ([40.0, 100.0, 60.0, 30.0], (1, 3)),
-        ([100.0, 100.0], (0, None)),
-    ],
-)
-def test_the_flats_whose_counts_differ_most_are_taken(found, expected):
-    assert flat.extremes(found, 0.1) == expected
 
 
 def noisy(level, seed=0):
     return np.random.default_rng(seed).normal(level, abs(level) / 200, SHAPE).astype(np.float32)
-
-
-def test_the_ratio_goes_to_ccdmask_as_in_the_guide():
-    brighter, fainter = noisy(30_000, 1), noisy(10_000, 2)
-    brighter[10, 10] *= 1.5
-    fainter[20, 20] = 0
-    ratio = CCDData(fainter / brighter, unit="")
-    found = flat.flat_mask(image(brighter), image(fainter), {"lsigma": 6, "hsigma": 6})
-    assert np.array_equal(found, ccdproc.ccdmask(ratio, lsigma=6, hsigma=6))
-    assert found[10, 10] and found[20, 20]
-
-
-def test_dust_cancels_in_the_ratio_of_two_flats_only():
-    dust = np.ones(SHAPE, np.float32)
-    dust[30, 30] = 0.5
-    brighter, fainter = noisy(30_000, 1) * dust, noisy(10_000, 2) * dust
-    assert not flat.flat_mask(image(brighter), image(fainter), {})[30, 30]
-    assert flat.flat_mask(image(brighter), None, {})[30, 30]
-
-
-@pytest.mark.parametrize("byblocks", [False, True])
-def test_what_has_no_value_in_a_flat_is_bad(byblocks):
-    brighter, fainter = noisy(30_000, 1), noisy(10_000, 2)
-    brighter[1, 1], fainter[2, 2], brighter[3, 3], fainter[3, 3] = nan, np.inf, 0, 0
-    own = np.zeros(SHAPE, bool)
-    own[4, 4] = True
-    found = flat.flat_mask(image(brighter), image(fainter, own), {"byblocks": byblocks})
-    assert found[[1, 2, 3, 4], [1, 2, 3, 4]].all()
-    assert found.sum() == 4
-
-
-def test_unsigned_counts_do_not_wrap():
-    data = noisy(30_000).astype(np.uint16)
-    data[5, 5] = 100
-    found = flat.flat_mask(image(data), None, {})
-    assert found[5, 5] and found.sum() == 1
-
-
-def test_counts_leave_out_what_has_no_value():
-    data = np.array([[1.0, nan, 3.0], [5.0, np.inf, 900.0]])
-    own = data > 800
-    assert flat.counts(image(data, own)) == 3
-    assert np.isnan(flat.counts(image(data, np.ones_like(own))))
-
-
-NUMBERS = {
-    np.float32: st.floats(-(2.0**100), 2.0**100, width=32) | st.sampled_from([nan, np.inf, -np.inf]),
-    np.float64: st.floats(-1e300, 1e300) | st.sampled_from([nan, np.inf, -np.inf]),
-    np.int16: st.integers(-(2**15), 2**15 - 1),
-    np.uint16: st.integers(0, 2**16 - 1),
-    np.int64: st.integers(-(2**63), 2**63 - 1),
-    np.uint8: st.integers(0, 255),
-}
-
-
-@given(st.data(), st.sampled_from(list(NUMBERS)), hnp.array_shapes(min_dims=2, max_dims=2, max_side=7))
-def test_counts_are_those_of_numpy(data, dtype, shape):
-    pixels = data.draw(hnp.arrays(dtype, shape, elements=NUMBERS[dtype]))
-    mask = data.draw(st.none() | hnp.arrays(bool, shape))
-    known = np.isfinite(pixels) if mask is None else np.isfinite(pixels) & ~mask
-    expected = float(np.median(pixels[known])) if known.any() else nan
-    assert np.array_equal(flat.counts(image(pixels, mask)), expected, equal_nan=True)
 
 
 def write_flat(path, level, seed=0, **cards):
@@ -361,7 +117,6 @@ FAULTS = {
     "GAIN": "no GAIN in the header, expected a number of e-/adu above 0; add it, or set make_dark_mask: gain",
     ("BUNIT", "electron"): "its unit is electron, yet make_dark_mask: gain is 1.5 e-/adu; set gain to 1",
 }
-"""Ways to spoil a flat or a dark, and what messages say then; a keyword alone is removed."""
 
 
 def spoil(file, fault):
@@ -569,8 +324,7 @@ def write_darks_of_every_kind(folder, number):
 
 WITH_FEW_HANDLES = """
 import json, resource, sys
-from lightmask.dark_mask import make_dark_mask
-from lightmask.static_masks import Output
+from lightmask.masks import Output, make_dark_mask
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, int(sys.argv[1])))
 arguments = json.load(sys.stdin)
 make_dark_mask(**arguments | {"output": Output(*arguments["output"]), "shape": tuple(arguments["shape"])})
@@ -614,116 +368,6 @@ def test_a_dark_that_changes_before_its_rows_are_read_is_refused(tmp_path, kind)
     with opened_darks(files) as darks, contextlib.nullcontext() if kind in (1, 2) else expected:
         os.utime(files[kind][0], (1, 1))
         dark.combine(darks, [1.0] * 4, SHAPE, 5, 1e5)  # a copy without compression does not change
-
-
-@given(st.lists(st.floats(0.001, 10_000), min_size=1, max_size=12))
-def test_every_dark_is_in_one_group_of_like_exposures(exposures):
-    groups = dark.same_exposures(exposures)
-    assert sorted(place for group in groups for place in group) == list(range(len(exposures)))
-    for group in groups:
-        times = [exposures[place] for place in group]
-        assert max(times) < dark.SAME_EXPOSURE * min(times) or len(set(times)) == 1
-
-
-def test_like_exposures_are_found():
-    assert dark.same_exposures([180.0057, 30.0, 180.0092, 30.1]) == [[1, 3], [0, 2]]
-
-
-@pytest.mark.parametrize(("ratio", "groups"), [(1.0199, 1), (1.0201, 2)])
-def test_exposures_are_alike_up_to_2_percent(ratio, groups):
-    assert len(dark.same_exposures([100.0, 100 * ratio])) == groups
-
-
-def test_sigma_is_that_of_gaussian_noise():
-    assert dark.sigma(np.array([0.0, 1, 2, 3, 4, nan, np.inf])) == pytest.approx(1.4826, rel=1e-5)
-    assert dark.sigma(np.random.default_rng(1).normal(5, 3, 400_000)) == pytest.approx(3, rel=0.01)
-    assert np.isnan(dark.sigma(np.full(4, nan)))
-
-
-@pytest.mark.parametrize(("threshold", "warned"), [(5.01, False), (4.99, True)])
-def test_a_threshold_below_5_sigma_of_the_dark_current_is_told(capsys, threshold, warned):
-    noise = np.random.default_rng(1).normal(0, 100, (200, 200))
-    dark_ = Dark(noise * (100 / dark.sigma(noise)), 100.0, 1)  # 1 e-/s
-    dark.hot_pixels([dark_], threshold, None)
-    assert ("WARNING" in capsys.readouterr().out) == warned
-
-
-@pytest.mark.parametrize("frames_", [1, 4])
-@pytest.mark.parametrize(("sigmas", "found"), [(4.99, False), (-4.99, False), (5.01, True), (-5.01, True)])
-def test_proportion_is_tested_in_sigma_of_all_noise(sigmas, found, frames_):
-    noise = np.random.default_rng(1).normal(0, 1, SHAPE)
-    noise *= 3 / dark.sigma(noise)
-    noise -= np.median(noise)
-    # Without noise in the long one, 400 e- there are 40 in the short one.
-    long = np.zeros(SHAPE)
-    long[5, 5] = 400
-    short, level = noise.copy(), 40.0
-    for _ in range(50):  # the variance depends on the counts that it is to give
-        level = 40 + sigmas * np.sqrt(9 + max(level, 0) / frames_ + 0.01 * 400 / frames_)
-    short[5, 5] = level
-    darks = [Dark(short, 10.0, frames_), Dark(long, 100.0, frames_)]
-    assert dark.nonlinear(darks, 5)[5, 5] == found
-
-
-@pytest.mark.parametrize(("low", "found"), [("short", True), ("long", True), ("both", False)])
-def test_counts_below_zero_have_no_photon_noise(low, found):
-    """Of noise of 1 e- alone, 5.2 sigma are too much, and 4.8 are not."""
-    pattern = np.resize([-2.0, -1, 0, 1, 2], SHAPE)
-    short, long = pattern / dark_mask.sigma(pattern), np.zeros(SHAPE)
-    darks = [Dark(short, 50.0, 1), Dark(long, 100.0, 1)]
-    short[5, 5], long[5, 5] = {"short": (-5.2, 0), "long": (0, -10.4), "both": (-9.8, -10)}[low]
-    assert dark_mask.nonlinear(darks, 5)[5, 5] == found
-
-
-def two_darks(rate=1.0, waning=1.0):
-    """Darks of 100 and 1000 s, of which pixel (5, 5) has a rate that falls."""
-    random = np.random.default_rng(3)
-    darks = []
-    for exposure in (100.0, 1000.0):
-        expected = np.full(SHAPE, 0.02 * exposure)
-        expected[5, 5] = rate * exposure * (waning if exposure == 1000 else 1)
-        darks.append(Dark(random.poisson(10 * expected) / 10 + random.normal(0, 3, SHAPE), exposure, 10))
-    return darks
-
-
-@pytest.mark.parametrize(("rate", "waning"), [(1.0, 0.5), (3.0, 0.8), (50.0, 0.9), (50.0, 1.1)])
-def test_a_pixel_that_does_not_grow_with_time_is_hot_below_the_threshold_too(rate, waning):
-    found = dark.nonlinear(two_darks(rate, waning), 5)
-    assert found[5, 5] and found.sum() == 1
-
-
-@pytest.mark.parametrize("rate", [0.02, 1.0, 50.0])
-def test_a_steady_pixel_is_not(rate):
-    assert not dark.nonlinear(two_darks(rate), 5).any()
-
-
-def test_an_offset_that_a_bias_leaves_does_not_count():
-    short, long = two_darks(1.0, 0.5)
-    found = dark.nonlinear([short._replace(electrons=short.electrons + 30), long], 5)
-    assert found[5, 5] and found.sum() == 1
-
-
-def test_a_pixel_is_hot_at_any_exposure_time_that_tells():
-    hot = dark.hot_pixels(two_darks(6.0, 0.5), 4, None)
-    assert hot[5, 5] and hot.sum() == 1
-    assert not dark.hot_pixels(two_darks(2.0, 1.0), 4, None).any()
-
-
-def test_a_short_dark_does_not_make_noise_hot(capsys):
-    random = np.random.default_rng(3)
-    short, long = (Dark(random.normal(0, 10, SHAPE), exposure, 1) for exposure in (1.0, 100.0))
-    long.electrons[5, 5] = 500
-    assert dark.hot_pixels([short, long], 4, None).sum() == 1
-    assert "WARNING" not in capsys.readouterr().out
-    assert dark.hot_pixels([short], 4, None).sum() > 500
-    assert "a threshold of 4 e-/s flags good pixels too" in capsys.readouterr().out
-
-
-def test_a_pixel_without_a_value_is_hot():
-    darks = two_darks()
-    darks[0].electrons[8, 8] = darks[1].electrons[9, 9] = nan
-    hot = dark.hot_pixels(darks, 4, 5)
-    assert hot[8, 8] and hot[9, 9] and hot.sum() == 2
 
 
 def make_dark_mask(darks, output, unit="adu", required=True, checksums="check", **changes):

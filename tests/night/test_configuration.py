@@ -3,13 +3,13 @@
 import copy
 import inspect
 import re
-from pathlib import Path
 
 import ccdproc
 import numpy as np
 import pytest
 import yaml
 from astropy.io import fits
+from conftest import CHECKOUT
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from snakemake.cli import parse_config
@@ -20,7 +20,7 @@ from lightmask.fits.headers import Header
 from lightmask.night import matching
 from lightmask.night.configuration import of_run, schema, validated
 
-CONFIG_FILE = Path(__file__).parent.parent / "config.yaml"
+CONFIG_FILE = CHECKOUT / "config.yaml"
 OWN_KEYS = {"detector", "known_bad_pixels"}
 NOT_CONFIGURABLE = {"ccd", "pssl", "verbose", "gain_apply", "inbkg", "invar"}
 

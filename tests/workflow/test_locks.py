@@ -11,7 +11,7 @@ from conftest import CHECKOUT
 from lightmask.workflow import locks
 
 HOLD = """
-import sys; from pathlib import Path; from lightmask import locks
+import sys; from pathlib import Path; from lightmask.workflow import locks
 print(locks.hold(Path(sys.argv[1])) or "nobody", flush=True)
 sys.stdin.read()
 """

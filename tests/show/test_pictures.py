@@ -326,7 +326,7 @@ def test_picture_is_small_and_the_same_every_time(tmp_path):
 
 def test_imports_no_plotting_library(tmp_path):
     code = (
-        "import sys, numpy as np; from lightmask.pictures import draw_frame; from lightmask.events import Events;"
+        "import sys, numpy as np; from lightmask.show import draw_frame; from lightmask.masks import Events;"
         "data = np.ones((20, 20)); flags = np.zeros((20, 20), np.uint8);"
         "pixels = dict.fromkeys(('flat', 'dark', 'cosmic', 'saturated', 'inherited', 'notfinite', 'masked'), 0);"
         "draw_frame(data, flags, pixels, Events(data, flags), sys.argv[1], 'é');"

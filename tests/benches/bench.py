@@ -8,7 +8,7 @@ import statistics
 import time
 from pathlib import Path
 
-CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parent.parent.parent
 DATA = Path(os.environ.get("LIGHTMASK_DATA", CHECKOUT.parent / "shared" / "data"))
 ROUNDS = 3
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lightmask import messages
 from lightmask.night import names
 
 # Every name that a file system can hold: any bytes but NUL, as Python gives them.
@@ -116,22 +115,6 @@ def test_paths_of_any_length_give_results_that_differ():
 
 def test_a_line_break_after_the_suffix_belongs_to_the_name():
     assert names.output_name("a.fits.gz\n") == "a.fits.gz%0A"
-
-
-@settings(max_examples=200, deadline=None)
-@given(any_name)
-@example("a\nb\udcff\u200bc")
-def test_printable_names_can_be_shown_and_written(name):
-    shown = messages.printable(name)
-    assert shown.isprintable()
-    assert shown.encode()
-
-
-@pytest.mark.parametrize(
-    ("path", "shown"), [("a é's, {b}.fits", "a é's, {b}.fits"), ("a\n", r"a\n"), ("a\udcff", r"a\xff")]
-)
-def test_only_what_cannot_be_shown_is_escaped(path, shown):
-    assert messages.printable(path) == shown
 
 
 def test_a_long_name_keeps_as_much_of_its_beginning_as_there_is_room_for():

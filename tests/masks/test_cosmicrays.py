@@ -3,13 +3,13 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import ccdproc
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
+from conftest import CHECKOUT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -20,7 +20,7 @@ from lightmask.fits import images
 from lightmask.masks import cosmicrays
 from lightmask.night.configuration import validated
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
+SCRIPTS = CHECKOUT / "scripts"
 CONFIG = validated({})
 PARAMETERS = CONFIG["cosmic_rays"]
 UNIT_NAMES = CONFIG["unit_names"]
@@ -216,7 +216,8 @@ def test_an_image_without_a_finite_pixel_has_no_cosmic_ray(value):
 def test_an_image_of_any_shape_is_done_or_refused(shape):
     # In a process of its own: what goes wrong in compiled code ends that, or hangs it.
     code = (
-        "import contextlib, numpy as np; from lightmask import FrameError, cosmicrays, configuration\n"
+        "import contextlib, numpy as np; from lightmask.errors import FrameError\n"
+        "from lightmask.masks import cosmicrays; from lightmask.night import configuration\n"
         f"data = np.random.default_rng(1).normal(100, 10, {shape}).astype('f4')\n"
         "p = configuration.validated({})['cosmic_rays']\n"
         "for _ in range(50):\n"

@@ -1,8 +1,8 @@
 """Time `lightmask.lacosmic` against astroscrappy: one process, one thread, side by side.
 
-    python tests/bench_lacosmic.py            # everything, about ten minutes
-    python tests/bench_lacosmic.py --quick    # the fast half of it
-    python tests/bench_lacosmic.py 2048       # the cases whose names contain a word
+    python tests/benches/bench_lacosmic.py            # everything, about ten minutes
+    python tests/benches/bench_lacosmic.py --quick    # the fast half of it
+    python tests/benches/bench_lacosmic.py 2048       # the cases whose names contain a word
 
 Each round runs astroscrappy once between runs of ours, so that both meet the same machine; the
 medians are printed. Memory is the growth of the resident set in a forked process, results included,
@@ -21,7 +21,7 @@ import astroscrappy
 import numpy as np
 from astropy.io import fits
 
-CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(CHECKOUT / "scripts"), str(CHECKOUT / "tests")]
 
 import skies
