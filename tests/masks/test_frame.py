@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from lightmask import __version__, bits
 from lightmask.bits import Flag
 from lightmask.errors import FrameError, MachineError
-from lightmask.masks import combined, frame
+from lightmask.masks import combine_files, frame
 from lightmask.night.configuration import validated
 
 COSMIC = (10, 10)  # where `write_light` puts its cosmic ray
@@ -57,7 +57,7 @@ def combined_mask(folder, shape=(64, 80), **kinds):
     for kind, pixels in kinds.items():
         write_mask(folder / f"{kind}.fits", f"{kind} mask", pixels, shape=shape)
         sources.append((kind, folder / f"{kind}.fits", f"{kind}.fits"))
-    combined.combine_files(sources, {"flat": 0, "dark": 0}, folder / "combined.fits")
+    combine_files(sources, {"flat": 0, "dark": 0}, folder / "combined.fits")
     return folder / "combined.fits"
 
 
@@ -351,8 +351,8 @@ def test_masks_are_checked_too(tmp_path):
     damaged(tmp_path / "mask.fits")
     arguments = [[("flat", tmp_path / "mask.fits", "mask.fits")], {"flat": 0, "dark": 0}, tmp_path / "combined.fits"]
     with pytest.raises(FrameError, match=rf"^mask\.fits: {DAMAGE}$"):
-        combined.combine_files(*arguments)
-    combined.combine_files(*arguments, checksums="warn")
+        combine_files(*arguments)
+    combine_files(*arguments, checksums="warn")
     (tmp_path / "combined.fits").write_bytes(changed_data((tmp_path / "combined.fits").read_bytes()))
     write_light(tmp_path / "a.fits")
     with pytest.raises(FrameError, match=rf"^combined\.fits: {DAMAGE}$"):

@@ -3,7 +3,7 @@
 import pytest
 from conftest import write_light, write_mask
 
-from lightmask.masks import frame
+from lightmask.masks import mask_frame
 from lightmask.night import inventory, types
 from lightmask.night.configuration import validated
 
@@ -102,7 +102,7 @@ def test_masks_and_other_types_collide_with_nothing(folder):
 
 def test_what_lightmask_made_is_never_taken_in(folder):
     write_light(folder / "a.fits")
-    frame.mask_frame(folder / "a.fits", "a.fits", None, folder / "b.fits", folder / "b.json", DEFAULTS)
+    mask_frame(folder / "a.fits", "a.fits", None, folder / "b.fits", folder / "b.json", DEFAULTS)
     found = night(folder)
     assert found["b.fits"].type == "made by lightmask"
     assert not found["b.fits"].to_mask

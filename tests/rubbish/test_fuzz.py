@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from lightmask.errors import FrameError
-from lightmask.masks import cosmicrays
+from lightmask.masks import cosmicrays, mask_frame
 from lightmask.night import inventory, matching, summary, types
 from lightmask.night.configuration import schema, validated
 
@@ -42,7 +42,7 @@ def outcome(folder, content):
     results = folder / "masked.fits", folder / "statistics.json"
     if not problem:
         try:
-            frame.mask_frame(folder / "night/a.fits", "a.fits", None, *results, CONFIG)
+            mask_frame(folder / "night/a.fits", "a.fits", None, *results, CONFIG)
         except FrameError as error:
             problem = str(error)
             assert problem.startswith("a.fits: ")

@@ -15,6 +15,7 @@ import stat
 import tracemalloc
 import warnings
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import ccdproc
@@ -26,11 +27,12 @@ from conftest import CHECKOUT, give_up_rights, run_workflow, without_rights, wri
 from corpus import CORPUS, GROUPS, NO_IMAGE, LeftOut, Masked, make, not_fits, two_axes, unit
 
 from lightmask import bits, messages
+from lightmask.bits import Flag
 from lightmask.errors import FrameError
-from lightmask.masks import cosmicrays, frame
+from lightmask.masks import combine_files, cosmicrays, mask_frame
 from lightmask.night import inventory, matching, names, types
 from lightmask.night.configuration import validated
-from lightmask.show.night import draw_files
+from lightmask.show import draw_files, draw_frame
 
 CONFIG = validated({"required_masks": []})
 HANG = 60
@@ -84,8 +86,9 @@ def mask(path, name, out, applying=(), **cosmic_rays):
     try:
         if applying:
             files = [(kind, path.with_name(Path(mask.path).name), mask.path) for kind, mask in applying]
-            combined.combine_files(files, CONFIG["grow"], combined)
-        frame.mask_frame(path, name, combined, *results, config, out / "picture.png", out / "regions.reg")
+            combine_files(files, CONFIG["grow"], combined)
+        draw = partial(draw_frame, picture=out / "picture.png", title=name)
+        mask_frame(path, name, combined, *results, config, draw, out / "regions.reg")
     except FrameError as error:
         assert not {left.name for left in out.iterdir()} - {"combined.fits"}
         return str(error).removeprefix(f"{name}: ")
@@ -142,13 +145,13 @@ def compare(path, out):
             data = image_of(old).data
             own = np.asarray(old["MASK"].data, bool) if "MASK" in old else None
         finite = np.isfinite(data)
-        assert np.array_equal(bits & bits.Flag.NOTFINITE != 0, ~finite)
+        assert np.array_equal(bits & Flag.NOTFINITE != 0, ~finite)
         if min(data.shape) < cosmicrays.LEAST_SIDE:
             return
         if finite.all():
             ccd = CCDData(data.astype(data.dtype.newbyteorder("=")), unit="adu", mask=own)
             theirs = ccdproc.cosmicray_lacosmic(ccd, readnoise=10, sigclip=8).mask
-            assert np.array_equal(theirs if own is None else theirs & ~own, bits & bits.Flag.COSMIC != 0)
+            assert np.array_equal(theirs if own is None else theirs & ~own, bits & Flag.COSMIC != 0)
         else:
             mask(path, "a.fits", out, detector="ccdproc")
             assert np.array_equal(fits.getdata(output, "FLAGS"), bits)

@@ -14,13 +14,10 @@ from dataclasses import dataclass, field
 import yaml
 
 from lightmask.messages import printable
+from lightmask.night.configuration import DEEPEST, MOST_VALUES
 
 LONGEST = 1_000_000
 """Bytes of a file."""
-MOST_VALUES = 10_000
-"""Values of a configuration, with each alias written out."""
-DEEPEST = 20
-"""Levels of sections and lists inside each other."""
 # The one in C is fast, but not part of every PyYAML.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

@@ -10,15 +10,13 @@ from difflib import get_close_matches
 from functools import cache
 from math import isfinite
 from pathlib import Path
-from typing import Any
-
-import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
+from typing import TYPE_CHECKING, Any
 
 from lightmask.messages import printable
 from lightmask.night import matching
-from lightmask.night.configfiles import DEEPEST, MOST_VALUES
+
+if TYPE_CHECKING:  # it takes long to import, and jobs, which get a checked configuration, need it not
+    from jsonschema.exceptions import ValidationError
 
 Config = dict[str, Any]
 IN_WORDS = {
@@ -44,11 +42,17 @@ WRITTEN = re.compile(r"[A-Z0-9_-]{1,8}|[A-Z0-9_-]+( [A-Z0-9_-]+)*", re.IGNORECAS
 """Keywords that the FITS standard and its HIERARCH convention let us write; we read others too."""
 LONGEST_FOUND = 200
 """Characters of a value that a message shows."""
+MOST_VALUES = 10_000
+"""Values of a configuration, with each alias written out."""
+DEEPEST = 20
+"""Levels of sections and lists inside each other."""
 
 
 @cache
 def schema() -> Config:
     """Read the schema: every key with its type, default, unit and description."""
+    import yaml
+
     return yaml.safe_load(Path(__file__).with_name("config.schema.yaml").read_text(encoding="utf-8"))
 
 
@@ -70,6 +74,8 @@ def validated(config: Config) -> Config:
     ValueError
         One line for every key that is unknown or has a value of a wrong kind.
     """
+    from jsonschema import Draft202012Validator
+
     _check_size(config)
     complete = _completed(config, schema())
     validator = Draft202012Validator(schema())
@@ -143,6 +149,8 @@ def _folder(found: Any, work: str | os.PathLike[str]) -> Any:
 
 def _readings(name: str) -> Iterator[Any]:
     """Give what a name becomes on the command line of the workflow, and in a YAML file."""
+    import yaml
+
     for reader in (int, float, {"True": True, "False": False}.__getitem__):
         with suppress(ValueError, KeyError):
             yield reader(name)
@@ -273,7 +281,9 @@ def _names(rule: Config, above: str = "") -> Iterator[str]:
             yield f"{above}{key}"
 
 
-def _explained(error: ValidationError) -> Iterator[str]:
+def _explained(error: "ValidationError") -> Iterator[str]:
+    from jsonschema.exceptions import best_match
+
     where = ".".join(map(str, error.absolute_path))
     if error.validator == "additionalProperties" and isinstance(error.validator_value, bool):
         known = error.schema["properties"]
