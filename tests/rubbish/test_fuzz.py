@@ -149,8 +149,8 @@ def test_pixels_of_any_values(folder, data):
     assert row["problem"] == "" and row["pixels"] == data.size
     with fits.open(folder / "masked.fits") as hdus:
         assert hdus[0].data.astype(data.dtype).tobytes() == data.tobytes()
-        bits, mask = hdus["FLAGS"].data, hdus["MASK"].data
-    assert np.array_equal(mask, (bits & ~np.uint8(bits.Flag.SATURATED)) != 0)
+        flags, mask = hdus["FLAGS"].data, hdus["MASK"].data
+    assert np.array_equal(mask, (flags & ~np.uint8(bits.Flag.SATURATED)) != 0)
     assert np.array_equal(bits & bits.Flag.NOTFINITE != 0, ~np.isfinite(data))
     if min(data.shape) >= cosmicrays.LEAST_SIDE and (np.abs(data.astype(float)) < OVERFLOWING).all():
         with warnings.catch_warnings():
