@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from itertools import chain, zip_longest
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cosmic_ray.commands.init import init
 from cosmic_ray.mutating import mutate_and_test
@@ -38,13 +38,14 @@ MEMORY, FILE_SIZE = 12 * 2**30, 2**30
 """Bytes that the tests of a mutant may take, which may well ask for too much."""
 
 TESTS = {
-    "badpixels": "badpixels",
     "batches": "batches",
     "code": "code",
     "configfiles": "configfiles",
     "configuration": "configuration",
     "cosmicrays": "cosmicrays",
     "dark_mask": "static_masks",
+    "detect/api": "detect/api bands",
+    "detect/ccdmask": "detect/ccdmask",
     "events": "events",
     "files": "files records",
     "fitsfile": "fitsfile masking",
@@ -52,7 +53,6 @@ TESTS = {
     "flat_mask": "static_masks",
     "frames": "frames quantities",
     "images": "masking tiles cosmicrays bands",
-    "lacosmic": "lacosmic bands",
     "locks": "locks",
     "logs": "summary static_masks",
     "masking": "flagging masking",
@@ -75,7 +75,8 @@ TESTS = {
 
 def test_files(module: str) -> list[str]:
     """Name the test files of a module, from the checkout."""
-    return [f"tests/test_{name}.py" for name in TESTS[module].split()]
+    paths = map(PurePosixPath, TESTS[module].split())
+    return [str("tests" / path.with_name(f"test_{path.name}.py")) for path in paths]
 
 
 def command(files: list[str]) -> str:
@@ -90,10 +91,11 @@ def session(module: str) -> WorkDB:
     digest = hashlib.sha256()
     for file in [f"{LIBRARY}/{module}.py", "tests/conftest.py", *test_files(module)]:
         digest.update((CHECKOUT / file).read_bytes())
-    path = SESSIONS / f"{module}-{digest.hexdigest()[:16]}.sqlite"
+    name = module.replace("/", ".")  # a module of a folder has its session beside the others
+    path = SESSIONS / f"{name}-{digest.hexdigest()[:16]}.sqlite"
     if not path.exists():
         SESSIONS.mkdir(exist_ok=True)
-        for old in SESSIONS.glob(f"{module}-*"):
+        for old in SESSIONS.glob(f"{name}-*"):
             old.unlink()
         part = path.with_suffix(".part")
         with closing(WorkDB(part, WorkDB.Mode.create)) as made:
@@ -235,13 +237,13 @@ def main() -> None:
             lines = " -> ".join(mutation(result)) or f"cannot be tested: {result.output}"
             survivors.append(f"{LIBRARY}/{module}.py:{place.start_pos[0]}: {lines}")
     print("\nSurvivors:", *sorted(survivors) or ["none"], sep="\n")
-    print(f"\n{'module':16}  tried killed harmless survived")
+    print(f"\n{'module':20}  tried killed harmless survived")
     for module in [*tried, "all"]:
         if module == "all":
             numbers = [count.total() for count in (tried, killed, known)]
         else:
             numbers = [count[module] for count in (tried, killed, known)]
-        print(f"{module:16} {numbers[0]:6} {numbers[1]:6} {numbers[2]:8} {numbers[0] - numbers[1] - numbers[2]:8}")
+        print(f"{module:20} {numbers[0]:6} {numbers[1]:6} {numbers[2]:8} {numbers[0] - numbers[1] - numbers[2]:8}")
     share = killed.total() / max(tried.total() - known.total(), 1)
     print(f"{share:.1%} of those that change something are killed; expected at least {KILLED_AT_LEAST:.0%}")
     if survivors and share < KILLED_AT_LEAST:

@@ -9,10 +9,11 @@ from astropy.io import fits
 from bench_memory import peak, write_tiled
 from conftest import write_mask
 
-from lightmask import FrameError, cosmicrays, flags, images, lacosmic, masking, masks
+from lightmask import FrameError, cosmicrays, flags, images, masking, masks
 from lightmask.configuration import validated
+from lightmask.detect import api as lacosmic
+from lightmask.detect import detect_cosmics, median_of
 from lightmask.flags import Flag
-from lightmask.lacosmic import detect_cosmics, median_of
 
 SHAPE = (307, 46)
 ODD = 23  # rows of a band, which divide nothing
@@ -97,7 +98,7 @@ def test_medians_that_stand_in_are_of_the_whole_image(monkeypatch, names):
 
 
 def compare(monkeypatch, rows, image, **parameters):
-    """Expect of bands what one band gives, which is astroscrappy's (tests/test_lacosmic.py)."""
+    """Expect of bands what one band gives, which is astroscrappy's (tests/detect/test_api.py)."""
     assert lacosmic._height(SHAPE, 50) == SHAPE[0]
     whole = detect_cosmics(image, **parameters)
     in_bands(monkeypatch, rows)

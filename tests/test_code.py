@@ -33,7 +33,7 @@ def edit(path, text="# an edit\n"):
     [
         ("mask_light.py", True),
         ("lightmask/masking.py", True),
-        ("lightmask/lacosmic.py", True),  # imported by an import
+        ("lightmask/detect/api.py", True),  # imported by an import
         ("lightmask/pictures.py", True),  # imported within a function
         ("lightmask/tiles.py", True),
         ("lightmask/__init__.py", True),

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lightmask import FrameError, cosmicrays, images, lacosmic
+from lightmask import FrameError, cosmicrays, images
 from lightmask.configuration import validated
+from lightmask.detect import api as lacosmic
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 CONFIG = validated({})

@@ -92,7 +92,8 @@ def test_an_installation_from_the_checkout_leaves_nothing_there_and_holds_the_li
     assert sorted(checkout.rglob("*")) == before
     (wheel,) = tmp_path.glob(f"lightmask-{__version__}-*.whl")
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert packed == {f"lightmask/{path.name}" for path in (checkout / "scripts/lightmask").iterdir()}
+    library = checkout / "scripts/lightmask"
+    assert packed == {f"lightmask/{path.relative_to(library)}" for path in library.rglob("*") if path.is_file()}
 
 
 def test_shipped_configuration_shows_the_defaults():
@@ -151,7 +152,7 @@ figures.made_masks(Path({str(demo_results)!r}))
 
 
 def test_library_knows_nothing_of_the_workflow_engine():
-    for path in (CHECKOUT / "scripts/lightmask").glob("*.py"):
+    for path in (CHECKOUT / "scripts/lightmask").rglob("*.py"):
         assert "snakemake" not in path.read_text(encoding="utf-8").casefold(), path.name
 
 

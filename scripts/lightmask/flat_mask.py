@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask import FrameError
-from lightmask.badpixels import ccdmask
+from lightmask.detect import ccdmask, median_of
 from lightmask.fitsfile import Value
 from lightmask.images import Image, bands, fill, opened, read, read_image, readable
-from lightmask.lacosmic import median_of
 from lightmask.logs import warn
 from lightmask.sources import Source, check_shape, usable, write_left_out
 from lightmask.static_masks import Output, write_empty_mask, write_mask
@@ -72,7 +71,7 @@ def flat_mask(brighter: Image, fainter: Image | None, parameters: dict[str, Any]
     fainter : Image or None
         Another one, with fewer counts; without it the first flat is taken alone.
     parameters : dict
-        Of `lightmask.badpixels.ccdmask`.
+        Of `lightmask.detect.ccdmask`.
 
     Returns
     -------

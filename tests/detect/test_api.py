@@ -21,8 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
-from lightmask import lacosmic
-from lightmask.lacosmic import detect_cosmics
+from lightmask.detect import api as lacosmic
+from lightmask.detect import detect_cosmics
 
 
 def real_frame(name):
@@ -500,7 +500,7 @@ def test_result_is_a_pair_and_more():
 
 def test_numpy_is_all_that_is_imported():
     code = (
-        "import sys, lightmask.lacosmic; names = {name.partition('.')[0] for name in sys.modules};"
+        "import sys, lightmask.detect; names = {name.partition('.')[0] for name in sys.modules};"
         "print(*sorted(names & {'scipy', 'astropy', 'snakemake', 'ccdproc', 'astroscrappy', 'numba'}))"
     )
     environment = os.environ | {"PYTHONPATH": str(CHECKOUT / "scripts")}

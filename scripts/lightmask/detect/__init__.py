@@ -1,0 +1,9 @@
+"""Find bad pixels in one image: cosmic rays (L.A.Cosmic), and pixels of a flat that deviate (ccdmask).
+
+Needs NumPy only, and nothing else of this package. What is named here is for others to use.
+"""
+
+from lightmask.detect.api import CosmicRays, detect_cosmics, mask_cosmics, median_of, pixels_at_a_time
+from lightmask.detect.ccdmask import ccdmask
+
+__all__ = ["CosmicRays", "ccdmask", "detect_cosmics", "mask_cosmics", "median_of", "pixels_at_a_time"]
