@@ -3,7 +3,9 @@
 Needs NumPy only, and nothing else of this package. What is named here is for others to use.
 """
 
-from lightmask.detect.api import CosmicRays, detect_cosmics, mask_cosmics, median_of, pixels_at_a_time
+from lightmask.detect.api import CosmicRays, detect_cosmics, mask_cosmics
+from lightmask.detect.bands import pixels_at_a_time
 from lightmask.detect.ccdmask import ccdmask
+from lightmask.detect.selection import median_of
 
 __all__ = ["CosmicRays", "ccdmask", "detect_cosmics", "mask_cosmics", "median_of", "pixels_at_a_time"]
