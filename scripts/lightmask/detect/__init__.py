@@ -1,6 +1,6 @@
 """Find bad pixels in one image: cosmic rays (L.A.Cosmic), and pixels of a flat that deviate (ccdmask).
 
-Needs NumPy only, and nothing else of this package. What is named here is for others to use.
+Needs NumPy only, and nothing else of this package. Other modules use what is named here, and nothing else.
 """
 
 from lightmask.detect.api import CosmicRays, detect_cosmics, mask_cosmics

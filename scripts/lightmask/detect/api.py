@@ -1,4 +1,7 @@
-"""L.A.Cosmic where it matters: exact cosmic-ray detection, evaluated sparsely.
+"""Exact cosmic-ray detection by L.A.Cosmic, evaluated only where it can find something.
+
+An image and parameters come in; a mask and a cleaned image go out, or, from `mask_cosmics`, the mask
+alone of an image that is read in bands.
 
 `detect_cosmics` has the signature and the results of
 ``astroscrappy.detect_cosmics`` 1.3.0, called the reference below, but filters
@@ -8,14 +11,17 @@ only the few parts of an image where its decision is in doubt.
 1. One cheap pass gives, for every tile of 8x8 pixels, an upper bound of the
    Laplacian and a lower bound of the noise.  Where their ratio stays below
    ``sigclip`` no pixel can be a cosmic ray, and the tile is never looked at
-   again.  Usually a few per cent of the tiles remain.
+   again.  Usually a few per cent of the tiles remain (`bounds`).
 2. There the costly quantities are evaluated in the order that discards most,
    many windows at a time: Laplacian over noise, fine structure, and only then
-   the median-subtracted significance.
+   the median-subtracted significance (`detector`, `significance`, `windows`,
+   `medians`, `psf`).
 3. A later iteration looks only at tiles near pixels that the last cleaning
-   changed.
-4. A large image is done in bands of rows, each with as many rows around it as
-   can have a say, so that only results are held for the whole of it.
+   changed (`cleaning`).
+4. A large image is searched in bands of rows, each with as many rows around it
+   as can change its result, so that only results are held for the whole of it
+   (`bands`).  Each band is prepared first (`preparation`), and is an image in
+   electrons from then on (`electrons`).
 
 All arithmetic is float32, operation by operation in the order in which the
 reference does it, so that images which are not integers agree as well.
@@ -35,17 +41,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lightmask.detect import arguments
-from lightmask.detect.arguments import check_parameters
+from lightmask.detect.arguments import Parameters, check_parameters
 from lightmask.detect.arrays import BoolArray, FloatArray
-from lightmask.detect.bands import Band
+from lightmask.detect.bands import Band, bands_for, search
 from lightmask.detect.electrons import Electrons, Images
-from lightmask.detect.search import search
 
 __all__ = ["CosmicRays", "detect_cosmics", "mask_cosmics"]
 
 
 class CosmicRays(tuple[BoolArray, FloatArray]):
     """What `detect_cosmics` returns: the pair ``(crmask, cleanarr)``, and counts.
+
+    Parameters
+    ----------
+    crmask, cleanarr, counts
+        As the attributes.
 
     Attributes
     ----------
@@ -61,19 +71,19 @@ class CosmicRays(tuple[BoolArray, FloatArray]):
     counts: tuple[int, ...]
 
     def __new__(cls, crmask: BoolArray, cleanarr: FloatArray, counts: tuple[int, ...]) -> CosmicRays:
-        """Make a pair that knows its counts."""
+        """Return a pair with its counts."""
         pair = super().__new__(cls, (crmask, cleanarr))
         pair.counts = counts
         return pair
 
     @property
     def crmask(self) -> BoolArray:
-        """Where cosmic rays were found."""
+        """Return where cosmic rays were found."""
         return self[0]
 
     @property
     def cleanarr(self) -> FloatArray:
-        """The image without them."""
+        """Return the image without them."""
         return self[1]
 
 
@@ -170,11 +180,25 @@ def detect_cosmics(
     One thread, deterministic.  It holds about 2 float32 images, results included,
     and below 4 where a large part of all pixels is flagged; one more for each of
     `inbkg` and `invar`, and three for ``cleantype='median'``.
-    Larger images than `SLAB` are searched in bands; then the results are nearly all that grows
-    with the image, two times while they are put together.
+    Images of more than 16 megapixels are searched in bands; then the results are nearly all that
+    grows with the image, two times while they are put together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lightmask.detect import detect_cosmics
+    >>> image = np.random.default_rng(1).poisson(100, (60, 50)).astype(np.float32)
+    >>> image[20, 30:33] += 2000
+    >>> crmask, cleaned = result = detect_cosmics(image, sigclip=8.0, sigfrac=0.5, readnoise=5.0)
+    >>> np.argwhere(crmask).tolist()
+    [[20, 30], [20, 31], [20, 32]]
+    >>> bool(cleaned[20, 31] < 150)
+    True
+    >>> result.counts
+    (3, 0)
     """
     image = arguments.image("indat", indat)
-    given = [
+    others = [
         None if value is None else arguments.image(name, value, image.shape)
         for name, value in (("inmask", inmask), ("inbkg", inbkg), ("invar", invar))
     ]
@@ -195,15 +219,35 @@ def detect_cosmics(
         psfk=psfk,
         psfbeta=psfbeta,
     )
+    verbose = arguments.flag("verbose", verbose)
+    return detect_in_bands(Images(image, *others), bands_for(image.shape, parameters), parameters, verbose)
+
+
+def detect_in_bands(images: Images, bands: list[Band], parameters: Parameters, verbose: bool = False) -> CosmicRays:
+    """Find and clean the cosmic rays of an image in given bands.
+
+    Parameters
+    ----------
+    images : Images
+    bands : list of Band
+        Of the whole image.
+    parameters : Parameters
+    verbose : bool
+        Print the number of cosmic pixels of every iteration.
+
+    Returns
+    -------
+    CosmicRays
+    """
     done: dict[int, tuple[BoolArray, FloatArray]] = {}
 
     def read(rows: slice) -> Images:
-        return Images(image[rows], *(None if each is None else each[rows] for each in given))
+        return Images(images.data[rows], *(None if each is None else each[rows] for each in images[1:]))
 
-    def take(band: Band, found: Electrons) -> None:
-        done[band.rows.start] = found.crmask[band.within], found.cleaned()[band.within]
+    def write(band: Band, image: Electrons) -> None:
+        done[band.rows.start] = image.crmask[band.within], image.cleaned()[band.within]
 
-    counts = search(read, image.shape, parameters, take, arguments.flag("verbose", verbose))
+    counts = search(read, bands, parameters, write, verbose)
     if len(done) == 1:
         return CosmicRays(*done[0], counts)
     masks, cleaned = zip(*done.values(), strict=True)
@@ -222,10 +266,10 @@ def mask_cosmics(
     Parameters
     ----------
     read : callable
-        Gives image and mask (or None) of a slice of rows; it is asked for the
-        same rows more than once.
+        Returns image [adu] and mask (or None) of a slice of rows; it is called
+        for the same rows more than once.
     shape : (int, int)
-        Of the whole image.
+        Of the whole image [pixel].
     verbose : bool
         Print the number of cosmic pixels of every iteration.
     **parameters
@@ -251,8 +295,9 @@ def mask_cosmics(
     checked = check_parameters(**parameters)
     crmask = np.zeros(shape, np.bool_)
 
-    def take(band: Band, found: Electrons) -> None:
-        crmask[band.rows] = found.crmask[band.within]
+    def write(band: Band, image: Electrons) -> None:
+        crmask[band.rows] = image.crmask[band.within]
 
-    counts = search(lambda rows: Images(*read(rows)), shape, checked, take, arguments.flag("verbose", verbose))
+    bands = bands_for(shape, checked)
+    counts = search(lambda rows: Images(*read(rows)), bands, checked, write, arguments.flag("verbose", verbose))
     return crmask, counts

@@ -1,4 +1,8 @@
-"""Arguments: each is checked, and an error names it."""
+"""Check arguments.
+
+Arguments come in as users give them; they go out in the type of the computation, or an error names the
+one that is wrong.
+"""
 
 import math
 import operator

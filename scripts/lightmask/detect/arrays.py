@@ -1,6 +1,6 @@
-"""Types of arrays, and small tools for them.
+"""Types of arrays, and what all other modules do with them.
 
-Pixels are named by their index into the flattened image, tiles likewise.
+Arrays come in and go out.  Pixels are given by their index into the flattened image, tiles likewise.
 """
 
 from collections.abc import Iterable
@@ -25,27 +25,27 @@ def sorted_distinct(values: IndexArray) -> IndexArray:
     return ordered[np.diff(ordered, prepend=-1) != 0]
 
 
-def distinct(parts: Iterable[IndexArray], noted: BoolArray, dtype: np.dtype[np.integer[Any]]) -> IndexArray:
+def distinct(parts: Iterable[IndexArray], seen: BoolArray, dtype: np.dtype[np.integer[Any]]) -> IndexArray:
     """Return every pixel of the parts once.
 
     Parameters
     ----------
     parts : iterable of 1-D arrays
         Pixels.
-    noted : bool array
-        Shape of the image.  It is all False, before and after.
+    seen : bool array
+        Of the shape of the image, for this function to work with: all False, before and after.
     dtype : dtype
         Of the result.
     """
-    noted = noted.ravel()
+    seen = seen.ravel()
     result = [np.zeros(0, dtype)]
     for part in parts:
         pixels = sorted_distinct(part)
-        pixels = pixels[~noted[pixels]].astype(dtype)
-        noted[pixels] = True
+        pixels = pixels[~seen[pixels]].astype(dtype)
+        seen[pixels] = True
         result.append(pixels)
     pixels = np.concatenate(result)
-    noted[pixels] = False
+    seen[pixels] = False
     return pixels
 
 

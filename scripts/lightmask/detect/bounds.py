@@ -1,5 +1,7 @@
 """Tiles, and which of them can hold a cosmic ray: bounds of the Laplacian and of the noise.
 
+An image comes in, doubtful tiles go out.
+
 A tile is 8x8 pixels, kept or discarded as a whole.  One cheap pass over the image gives, for every
 tile, an upper bound of the Laplacian and a lower bound of the noise.  Where their ratio stays below
 ``sigclip`` no pixel can be a cosmic ray.  ``docs/lacosmic.md`` explains why the bounds hold.
@@ -11,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from lightmask.detect.arrays import FloatArray, IndexArray
+from lightmask.detect.arrays import BoolArray, FloatArray, IndexArray
 from lightmask.detect.electrons import MIN_VARIANCE, Electrons
 from lightmask.detect.significance import laplacian
 from lightmask.detect.windows import squares_of, stacks
@@ -82,7 +84,7 @@ def reduce_to_tiles(extreme: np.ufunc, image: FloatArray, tiles: FloatArray) -> 
         extreme.reduce(rows[:, whole * TILE :], axis=1, out=tiles[:, whole])
 
 
-def around(extreme: np.ufunc, tiles: FloatArray) -> FloatArray:
+def with_neighbours(extreme: np.ufunc, tiles: FloatArray) -> FloatArray:
     """Return the extreme over each tile and its eight neighbours."""
     padded = np.pad(tiles, 1, mode="edge")
     rows = extreme(extreme(padded[:-2], padded[1:-1]), padded[2:])
@@ -96,15 +98,15 @@ class Bounds:
     def __init__(self, tiles: TileExtremes, image: Electrons) -> None:
         # Bound and Laplacian are sums of a few pixels, rounded; each is wrong by
         # less than 2**-19 of the largest among them.
-        largest = around(np.maximum, np.maximum(tiles.highest, -tiles.lowest))
+        largest = with_neighbours(np.maximum, np.maximum(tiles.highest, -tiles.lowest))
         self.contrast = tiles.contrast + np.float32(2.0**-18) * largest
-        self.low_variance = around(np.minimum, _low_variance(tiles.lowest, image))
+        self.low_variance = with_neighbours(np.minimum, _low_variance(tiles.lowest, image))
         self.low_background: FloatArray | None = None
         if image.background is not None:
             low_background = np.empty_like(self.low_variance)
             reduce_to_tiles(np.minimum, image.background, low_background)
-            self.low_background = around(np.minimum, low_background)
-        self.active = np.ones(tiles.contrast.shape, np.bool_)
+            self.low_background = with_neighbours(np.minimum, low_background)
+        self.active: BoolArray = np.ones(tiles.contrast.shape, np.bool_)
 
     def doubtful(self, tiles: IndexArray, data: FloatArray, sigclip: np.float32) -> IndexArray:
         """Return those of the tiles whose bounds do not rule out a cosmic ray."""
@@ -121,17 +123,29 @@ class Bounds:
         return tiles[~(contrast[tiles] <= limit)]
 
     def renew(self, changed: IndexArray, variances: FloatArray, nx: int, reach: int) -> None:
-        """Make active the tiles within reach of pixels that changed, to some variances; renew their bounds."""
+        """Make tiles active where pixels changed, and renew their bounds.
+
+        Parameters
+        ----------
+        changed : 1-D array
+            Pixels whose data or variance changed.
+        variances : 1-D array
+            Their new variance [electron^2].
+        nx : int
+            Columns of the image.
+        reach : int
+            How far away a changed pixel can be to make a difference [pixel].
+        """
         tiles_x = self.active.shape[1]
         y, x = np.divmod(changed, nx)
         for dy, dx in itertools.product((-1, 1), repeat=2):  # no cosmic ray is at the edge
             self.contrast[(y + dy) // TILE, (x + dx) // TILE] = np.inf
-        names = squares_of(changed, nx, TILE)
-        order = np.argsort(names)
-        names = names[order]
-        first = np.flatnonzero(np.diff(names, prepend=-1))
+        tiles = squares_of(changed, nx, TILE)
+        order = np.argsort(tiles)
+        tiles = tiles[order]
+        first = np.flatnonzero(np.diff(tiles, prepend=-1))
         least = np.minimum.reduceat(variances[order], first) if first.size else variances
-        y, x = np.divmod(names[first], tiles_x)
+        y, x = np.divmod(tiles[first], tiles_x)
         away = -(-reach // TILE)
         for dy, dx in itertools.product(range(-away, away + 1), repeat=2):
             near = np.clip(y + dy, 0, len(self.active) - 1), np.clip(x + dx, 0, tiles_x - 1)
@@ -157,7 +171,7 @@ def _low_variance(lowest: FloatArray, image: Electrons) -> FloatArray:
     whole = low[: image.shape[0] // TILE, : image.shape[1] // TILE]
     if not whole.size:
         return low
-    y, x = np.nonzero(whole < np.float32(0.5) * around(np.maximum, whole))
+    y, x = np.nonzero(whole < np.float32(0.5) * with_neighbours(np.maximum, whole))
     pixels = sliding_window_view(image.data if variance is None else variance, (TILE, TILE))[y * TILE, x * TILE]
     fourth = np.partition(pixels.reshape(-1, TILE * TILE), 3, axis=1)[:, 3]
     low[y, x] = fourth + read_variance if variance is None else fourth

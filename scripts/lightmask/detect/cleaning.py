@@ -1,6 +1,7 @@
 """Clean cosmic pixels: replace them, and their variance, from the 5x5 around each.
 
-Of n pixels, a cleaner gets the values around them, (25, n), and which of these are bad.
+In come an image and its cosmic pixels; the image is changed, and out go the pixels that changed.
+For n pixels, a cleaner gets the (25, n) values around them and which of these are bad, and returns n values.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ import numpy as np
 from lightmask.detect.arrays import BoolArray, FloatArray, IndexArray, distinct, parts
 from lightmask.detect.electrons import Electrons
 from lightmask.detect.windows import offsets
+
+CLEANING = 2  # how far away the pixels are from which one is replaced
 
 
 def mean(values: FloatArray, bad: BoolArray) -> FloatArray:
@@ -64,21 +67,21 @@ def clean(
     Parameters
     ----------
     image : Electrons
-        Data, variance and cosmic pixels of which are brought up to date.
+        Its data, variance and `crmask` are changed.
     cosmics : 1-D array
         All that were found in this iteration.
     cleantype : {'meanmask', 'medmask', 'median', 'idw'}
     defaults : callable
-        Returns the data and the variance that stand in where all of 5x5 is bad.
+        Returns data and variance for pixels without a good pixel in 5x5.
     at_a_time : int
-        Pixels that are replaced at a time.
+        Number of pixels that are replaced at a time.
 
     Yields
     ------
     changed, variances : 1-D arrays
         Pixels whose data or variance changed, and their new variance [electron^2].
     """
-    data, crmask, square = image.data.ravel(), image.crmask.ravel(), offsets(image.shape[1], 2)
+    data, crmask, square = image.data.ravel(), image.crmask.ravel(), offsets(image.shape[1], CLEANING)
     new = cosmics[~crmask[cosmics]]
     cleaner = CLEANERS[cleantype]
     if cleaner is median:
@@ -86,7 +89,7 @@ def clean(
     else:
         # Good pixels keep their values: only a new bad one makes a difference.
         near = ((new[part, None] + square).ravel() for part in parts(new.size, at_a_time))
-        old = distinct((pixels[crmask[pixels]] for pixels in near), image.noted, image.dtype)
+        old = distinct((pixels[crmask[pixels]] for pixels in near), image.seen, image.index_dtype)
     image.variance.make_room(new, image.data, many=cleaner is median)
     crmask[new] = True
     pixels = np.concatenate([old, new])
@@ -98,8 +101,8 @@ def clean(
     if cleaner is median and variance is not None:
         source, variance = source.copy(), variance.copy()
     for part in parts(pixels.size, at_a_time):
-        here = pixels[part]
-        index = here + square[:, None]
+        batch = pixels[part]
+        index = batch + square[:, None]
         bad = crmask[index]
         if image.mask is not None:
             bad |= image.mask.ravel()[index]
@@ -110,10 +113,10 @@ def clean(
         else:
             around = variance.ravel()[index]
         variances = cleaner(around, bad)
-        store, place = image.variance.places(here)
+        store, place = image.variance.places(batch)
         empty = bad.all(axis=0)
         if empty.any() and cleaner is not median:
             values[empty], variances[empty] = defaults()
-        changed = (values != data[here]) | (variances != store[place])
-        data[here], store[place] = values, variances
-        yield here[changed], variances[changed]
+        changed = (values != data[batch]) | (variances != store[place])
+        data[batch], store[place] = values, variances
+        yield batch[changed], variances[changed]

@@ -1,4 +1,7 @@
-"""An image in electrons while it is cleaned: pixels, their variance, and what is bad or cosmic."""
+"""An image in electrons while it is cleaned: pixels, their variance, and what is bad or cosmic.
+
+In come the images as they were given; out go pixels at any time, and at the end the cleaned image.
+"""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -46,9 +49,11 @@ class Variance:
         The list: cosmic pixels in order, and their variance.
     """
 
-    def __init__(self, image: FloatArray | None, of_read_noise: np.float32, dtype: np.dtype[np.integer[Any]]) -> None:
+    def __init__(
+        self, image: FloatArray | None, of_read_noise: np.float32, index_dtype: np.dtype[np.integer[Any]]
+    ) -> None:
         self.image, self.of_read_noise = image, of_read_noise
-        self.pixels = np.zeros(0, dtype)
+        self.pixels = np.zeros(0, index_dtype)
         self.values = np.zeros(0, np.float32)
 
     def at(self, index: IndexArray, data: FloatArray, crmask: BoolArray) -> FloatArray:
@@ -92,12 +97,12 @@ class Electrons:
     background : (ny, nx) array or None
     variance : Variance
     mask : (ny, nx) bool array or None
-        What neither to flag nor to clean with.
+        Pixels that are neither flagged nor used for cleaning.
     crmask : (ny, nx) bool array
         The cosmic pixels found so far.
-    noted : (ny, nx) bool array
-        For `lightmask.detect.arrays.distinct`.
-    dtype : dtype
+    seen : (ny, nx) bool array
+        For `lightmask.detect.arrays.distinct` to work with.
+    index_dtype : dtype
         Of pixels that are remembered; there may be very many, and most images need only 4 bytes each.
     """
 
@@ -114,25 +119,32 @@ class Electrons:
     ) -> None:
         self._given, self._given_variance, self._gain = images.data, images.variance, gain
         self.shape = data.shape
-        self.dtype: np.dtype[np.integer[Any]] = np.dtype(np.int32 if data.size < 2**31 else np.int64)
+        self.index_dtype: np.dtype[np.integer[Any]] = np.dtype(np.int32 if data.size < 2**31 else np.int64)
         self.data, self.background, self.mask = data, background, mask
-        self.variance = Variance(variance, read_variance, self.dtype)
+        self.variance = Variance(variance, read_variance, self.index_dtype)
         self._not_finite = not_finite
         self.crmask = np.zeros(data.shape, np.bool_)
-        self.noted = np.zeros(data.shape, np.bool_)
+        self.seen = np.zeros(data.shape, np.bool_)
 
     def cleaned(self) -> FloatArray:
         """Return the image in the units of the input.  Call once, at the end."""
         if self.background is not None:
             self.data += self.background
-        if self._not_finite.size:  # what was no number is left as it was
+        if self._not_finite.size:  # what is not finite stays as it was
             self.data.flat[self._not_finite] = scaled(self._given.flat[self._not_finite], self._gain)
         if self._gain != 1:
             self.data /= self._gain
         return self.data
 
     def good_values(self, name: str, rows: slice) -> Iterator[FloatArray]:
-        """Give data or variance of the good pixels of some rows, as they were before any cleaning."""
+        """Yield data or variance of the good pixels of some rows, as they were before any cleaning.
+
+        Parameters
+        ----------
+        name : {'data', 'variance'}
+            Without a given variance both are the data.
+        rows : slice
+        """
         image, given, factor = self.data, self._given, self._gain
         if name == "variance" and self.variance.image is not None and self._given_variance is not None:
             image, given, factor = self.variance.image, self._given_variance, self._gain * self._gain

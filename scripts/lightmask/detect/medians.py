@@ -1,5 +1,7 @@
 """Running medians over stacks of windows, as networks of minima and maxima.
 
+A stack comes in, a smaller one goes out.
+
 Stacks have the shape (rows, columns, n): n windows side by side, so that one operation works on
 many.  A filter is evaluated wherever its whole neighbourhood is there, so that its result
 is smaller than its argument.

@@ -1,4 +1,8 @@
-"""Prepare an image for the search: electrons, bad pixels, saturated stars, background."""
+"""Prepare an image for the search.
+
+The images as given come in.  Out goes an image in electrons, without background, values that are not
+finite replaced, bad pixels and saturated stars masked; and the extremes of its tiles.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,10 +13,12 @@ from numpy.typing import NDArray
 from lightmask.detect.arguments import Parameters
 from lightmask.detect.arrays import BoolArray, FloatArray, IndexArray
 from lightmask.detect.bounds import TileExtremes, tile_extremes
-from lightmask.detect.cleaning import mean
+from lightmask.detect.cleaning import CLEANING, mean
 from lightmask.detect.electrons import Electrons, Images, in_electrons
 from lightmask.detect.medians import Medians
 from lightmask.detect.windows import stacks
+
+STAR_GROWTH = 4  # of the cores of saturated stars, in two steps [pixels]
 
 
 def prepare(
@@ -23,7 +29,7 @@ def prepare(
     Parameters
     ----------
     images : Images
-        What was given.
+        As given.
     parameters : Parameters
     finite_level : callable
         Returns the median of what is finite in one of the images that `in_electrons` returns.
@@ -69,7 +75,7 @@ def _replace_not_finite(
             continue
         values = np.empty(pixels.size, np.float32)
         y, x = np.divmod(pixels, image.shape[1])
-        for part, windows in stacks(image.shape, y, x, 1, 2):
+        for part, windows in stacks(image.shape, y, x, 1, CLEANING):
             bad = wrong.ravel()[windows.index]
             if windows.depth is not None:
                 bad |= windows.depth < 0

@@ -1,4 +1,7 @@
-"""Point-spread functions, and the convolution with them."""
+"""Point-spread functions, and the convolution with them.
+
+A model and its width come in, a kernel goes out; a stack of windows comes in, a smaller one goes out.
+"""
 
 from typing import Any
 

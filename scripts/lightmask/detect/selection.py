@@ -1,4 +1,7 @@
-"""Select the median of values that are given in parts, more than memory holds: radix selection."""
+"""Find the median of more values than memory holds, by radix selection.
+
+The values come in in parts, as often as they are needed; one of them goes out.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any

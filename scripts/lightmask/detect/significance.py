@@ -1,4 +1,6 @@
-"""The quantities of L.A.Cosmic, in windows of an image: Laplacian, noise, significance, fine structure.
+"""The quantities of L.A.Cosmic: Laplacian, noise, significance, fine structure.
+
+In come windows or pixels of an image, out go these quantities there.
 
 Arithmetic is float32, operation by operation in the order in which the reference does it.
 
@@ -13,10 +15,21 @@ from lightmask.detect.arrays import FloatArray, IndexArray
 from lightmask.detect.electrons import MIN_VARIANCE, Electrons
 from lightmask.detect.medians import Medians
 from lightmask.detect.psf import convolve
-from lightmask.detect.reach import fine_reach
 from lightmask.detect.windows import SIDES, Windows, cover, stacks, trim
 
 MIN_FINE_STRUCTURE = np.float32(0.01)  # [sigma]
+
+
+def fine_reach(medians: Medians, side: int) -> int:
+    """Return how far away a pixel can be to change the fine structure of another.
+
+    Parameters
+    ----------
+    medians : Medians
+    side : int
+        Larger side of the kernel of ``fsmode='convolve'`` [pixel], 0 without one.
+    """
+    return medians.large_width + (medians.noise_width + side // 2 if side else medians.fine_width)
 
 
 def laplacian(data: FloatArray) -> FloatArray:

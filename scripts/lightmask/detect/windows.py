@@ -1,5 +1,6 @@
 """Windows: small squares of an image, with a margin, stacked along the last axis.
 
+In come pixels or corners of squares, out go stacks of windows on which filters work.
 A square is what results are wanted for; a window is a square with a margin of pixels around it.
 """
 
@@ -114,13 +115,13 @@ def cover(
     least = pixels.size * (1 + 2 * margin) ** 2
     best = y, x, 1, (np.zeros_like(y), np.zeros_like(x), np.arange(pixels.size))
     for side in sides:
-        names = squares_of(pixels, nx, side)
-        squares = sorted_distinct(names)
+        holders = squares_of(pixels, nx, side)
+        squares = sorted_distinct(holders)
         cost = squares.size * (side + 2 * margin) ** 2
         if cost >= least:
             break
         least = cost
         square_y, square_x = np.divmod(squares, -(-nx // side))
-        place = y % side, x % side, np.searchsorted(squares, names)
+        place = y % side, x % side, np.searchsorted(squares, holders)
         best = square_y * side, square_x * side, side, place
     return best
