@@ -1,8 +1,11 @@
-"""L.A.Cosmic written out plainly, and images to try it on: what tests of the detector compare with."""
+"""L.A.Cosmic written out plainly, and an image and parameters to try it with: what tests of the detector share."""
 
 import numpy as np
 import skies
 from numpy.lib.stride_tricks import sliding_window_view
+
+from lightmask.detect.arguments import Parameters
+from lightmask.detect.medians import SEPARABLE
 
 
 def median_filtered(image, width, separable):
@@ -66,3 +69,21 @@ def busy(shape, rng):
     image = skies.add_hits(skies.add_tracks(image, rng, 1 + area // 1500), rng, 0.005)
     image[rng.random(shape) < 0.002] = -500
     return image
+
+
+PARAMETERS = Parameters(
+    niter=4,
+    gain=np.float32(1),
+    readnoise=np.float32(6.5),
+    satlevel=np.float32(np.inf),
+    sigclip=np.float32(4.5),
+    sigfrac=np.float32(0.3),
+    objlim=np.float32(5),
+    medians=SEPARABLE,
+    cleantype="meanmask",
+    kernel=None,
+)
+
+
+def never(_=None):
+    raise AssertionError("there are good pixels everywhere")
