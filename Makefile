@@ -23,10 +23,10 @@ test-cluster: .venv/slurm ## in batches, here and on a Slurm that the tests star
 	$(RUN) pytest tests/cluster
 
 bench-planning: .venv/test ## planning 10,000 frames against a bare Snakefile
-	.venv/bin/python tests/bench_planning.py
+	.venv/bin/python tests/benches/bench_planning.py
 
 bench-cluster: .venv/slurm ## batches against groups and no Slurm, on the same
-	.venv/bin/python tests/cluster/bench_slurm.py
+	.venv/bin/python tests/benches/bench_slurm.py
 
 soak: KILLS = 500
 soak: .venv/test ## kill the demo night at 500 random moments; takes hours
@@ -49,17 +49,17 @@ check: .venv/test ## what needs no test run: lint, format, types
 	$(RUN) snakemake --lint
 
 bench: .venv/test ## detection and ccdmask against astroscrappy and ccdproc, one thread
-	.venv/bin/python tests/bench_lacosmic.py
-	.venv/bin/python tests/bench_ccdmask.py
+	.venv/bin/python tests/benches/bench_lacosmic.py
+	.venv/bin/python tests/benches/bench_ccdmask.py
 
 bench-memory: .venv/test ## memory of masking a frame, up to 400 megapixels
-	.venv/bin/python tests/bench_memory.py
+	.venv/bin/python tests/benches/bench_memory.py
 
 bench-static-masks: .venv/test ## making masks of up to 100 darks or flats: processor time, reads and memory
-	.venv/bin/python tests/bench_static_masks.py
+	.venv/bin/python tests/benches/bench_static_masks.py
 
 bench-run: .venv/test ## the whole workflow against the chapter's loop
-	.venv/bin/python tests/bench_run.py
+	.venv/bin/python tests/benches/bench_run.py
 
 figures: .venv/test demo ## the README's picture and numbers
 	.venv/bin/python docs/figures.py

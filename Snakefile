@@ -21,7 +21,7 @@ report: "docs/report/workflow.rst"
 CHECKOUT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
 sys.path.insert(0, str(CHECKOUT / "scripts"))
 
-from lightmask import configfiles
+from lightmask.night import configfiles
 
 # A module that is given its configuration reads no file.
 if not workflow.modifier.skip_configfile:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
-from lightmask.configuration import Config, schema
+from lightmask.night.configuration import Config, schema
 
 BEGINNING = """\
 # Configuration

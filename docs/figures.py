@@ -23,10 +23,13 @@ from astropy.visualization import AsinhStretch, ImageNormalize
 from matplotlib import pyplot
 from matplotlib.patches import Patch
 
-from lightmask import configuration, cosmicrays, dark_mask, demo, flat_mask
-from lightmask.flags import MEANING
-from lightmask.images import Image, read, read_mask
-from lightmask.pictures import COLOURS
+from lightmask import demo
+from lightmask.bits import MEANING
+from lightmask.fits.images import Image, read, read_mask
+from lightmask.masks import cosmicrays, flat
+from lightmask.masks.dark import Dark, hot_pixels, nonlinear
+from lightmask.night import configuration
+from lightmask.show.pictures import COLOURS
 
 CUTOUT = np.s_[290:430, 345:625]
 FRAME = "kelt-16-b-r-002.fits"
@@ -87,21 +90,18 @@ def made_masks(results: Path) -> None:
     for filter_ in demo.SKY:
         fainter, brighter = (frame(name) for name, of in demo.FLATS.items() if of == filter_)
         bad = (truth[filter_] & demo.TRUTH_BAD) != 0
-        row(f"flats, {filter_}: ratio of two", flat_mask.flat_mask(brighter, fainter, of_ccdmask), bad)
-        row(f"flats, {filter_}: the brighter one alone", flat_mask.flat_mask(brighter, None, of_ccdmask), bad)
+        row(f"flats, {filter_}: ratio of two", flat.flat_mask(brighter, fainter, of_ccdmask), bad)
+        row(f"flats, {filter_}: the brighter one alone", flat.flat_mask(brighter, None, of_ccdmask), bad)
     hot = (truth["g"] & demo.TRUTH_HOT) != 0
-    darks = [
-        dark_mask.Dark(frame(name).data * demo.GAIN, exposure, demo.DARKS_COMBINED)
-        for name, exposure in demo.DARKS.items()
-    ]
+    darks = [Dark(frame(name).data * demo.GAIN, exposure, demo.DARKS_COMBINED) for name, exposure in demo.DARKS.items()]
     limits = parameters["make_dark_mask"]
     for threshold in (1, limits["threshold"]):
         for dark in darks:
             found = dark.electrons > threshold * dark.exposure
             row(f"dark of {dark.exposure:g} s: above {threshold} e-/s", found, hot)
-    row("both darks: not in proportion to time", dark_mask.nonlinear(darks, limits["linearity"]), hot)
+    row("both darks: not in proportion to time", nonlinear(darks, limits["linearity"]), hot)
     with contextlib.redirect_stdout(None):
-        found = dark_mask.hot_pixels(darks, limits["threshold"], limits["linearity"])
+        found = hot_pixels(darks, limits["threshold"], limits["linearity"])
     row("both darks: the dark mask, either of the two", found, hot)
 
 

@@ -16,25 +16,14 @@ if os.path.exists(sys.executable):  # not quoted yet
     sys.executable = shlex.quote(sys.executable)
 
 import nested
-from lightmask import (
-    FrameError,
-    code,
-    configuration,
-    demo,
-    files,
-    frames,
-    locks,
-    logs,
-    masking,
-    masks,
-    names,
-    night,
-    progress,
-    records,
-    sources,
-    static_masks,
-    summary,
-)
+from lightmask import demo, messages, show
+from lightmask.errors import FrameError
+from lightmask.fits import files, records
+from lightmask.masks import frame as masking
+from lightmask.masks import sources
+from lightmask.night import configuration, inventory, matching, remarks, summary, types
+from lightmask.workflow import code, locks, logs, progress
+from lightmask.workflow.outcomes import problems, write_partial
 
 logger.addFilter(logs.escape)
 DEMO = "results/demo"
@@ -80,26 +69,22 @@ def search_folder():
 
     Jobs that read the rules anew, and runs inside jobs, take what their run has found.
     """
-    cache = RESULTS / "headers.json"
     if not workflow.is_main_process or os.environ.get(nested.PLANNED):
-        found = frames.recall(FOLDER, cache, KEYWORDS)
+        found = INVENTORY.recall()
         if found is not None:
             return found
     if not (IS_DEMO or FOLDER.is_dir()):
         found = "a file" if FOLDER.exists() else "nothing"
         stop(
-            f"frames: found {found} at {names.printable(str(FOLDER.absolute()))}; expected a folder of FITS files"
+            f"frames: found {found} at {messages.printable(str(FOLDER.absolute()))}; expected a folder of FITS files"
         )
     try:
-        return frames.scan(
-            FOLDER,
-            cache,
-            keywords=KEYWORDS,
+        return INVENTORY.scan(
             leave_out=[RESULTS],
             planned=demo.described(KEYWORDS) if IS_DEMO else None,
         )
     except OSError as error:
-        stop(f"{names.printable(str(error.filename))}: {error.strerror}")
+        stop(f"{messages.printable(str(error.filename))}: {error.strerror}")
 
 
 def begin_alone(executor_plugin, **others):
@@ -115,7 +100,7 @@ def begin_alone(executor_plugin, **others):
         if workflow.execution_settings.lock:
             hold_results()
         if not os.environ.get(nested.PLANNED):
-            frames.remember(FILES, FOLDER, RESULTS / "headers.json", KEYWORDS)
+            INVENTORY.remember(FILES)
     except (OSError, FrameError, locks.BusyError) as error:
         reason = getattr(error, "strerror", None)
         stop(f"{RESULTS}: cannot be written ({reason})" if reason else str(error))
@@ -157,7 +142,7 @@ def clear_up(killed):
     with open(AT_WORK, "a") as jobs:
         if locks.lock(jobs) or killed and wait_for_jobs(jobs):
             files.remove_leftovers(RESULTS)
-    if ahead := files.bring_back(RESULTS, frames.MOST_AHEAD):
+    if ahead := files.bring_back(RESULTS, inventory.MOST_AHEAD):
         logger.warning(
             f"{RESULTS}: {ahead} results had a time of change ahead of this machine's clock; they have the present one now"
         )
@@ -181,11 +166,11 @@ def wait_for_jobs(jobs):
 
 def frames_to_mask():
     """Select by name of the result what shall be masked; stop where there is nothing."""
-    if not any(frame.type == frames.LIGHT for frame in NIGHT):
+    if not any(frame.type == types.LIGHT for frame in NIGHT):
         kinds = Counter(f.type or f.problem or "type not given" for f in NIGHT)
         listed = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
         stop(
-            f"frames: no LIGHT frame in {CONFIG['frames']}; found {names.printable(listed) or 'no FITS file'}; expected "
+            f"frames: no LIGHT frame in {CONFIG['frames']}; found {messages.printable(listed) or 'no FITS file'}; expected "
             f"{' or '.join(CONFIG['frame_type']['keywords'])} to be one of "
             f"{', '.join(CONFIG['frame_type']['light'])} (see frame_type in the configuration)"
         )
@@ -214,7 +199,7 @@ def say_what_is_left_out():
     if untyped:
         logger.warning(
             f"{len(untyped)} files have none of {', '.join(CONFIG['frame_type']['keywords'])} in the "
-            f"header and are not masked: {names.printable(', '.join(untyped[:5]))}{', ...' if untyped[5:] else ''}"
+            f"header and are not masked: {messages.printable(', '.join(untyped[:5]))}{', ...' if untyped[5:] else ''}"
         )
     lacking = {
         kind
@@ -224,11 +209,11 @@ def say_what_is_left_out():
     for frame in (
         frame for kind in sorted(lacking) for frame in MATCHER.unusable[kind]
     ):
-        logger.warning(names.printable(f"{frame.path}: {frame.problem}"))
+        logger.warning(messages.printable(f"{frame.path}: {frame.problem}"))
     for frame in NIGHT:
-        if frame.type == frames.FOREIGN_RESULTS:
+        if frame.type == types.FOREIGN_RESULTS:
             logger.warning(
-                f"{names.printable(frame.path)}: holds the results of another run and is not searched; "
+                f"{messages.printable(frame.path)}: holds the results of another run and is not searched; "
                 "take it out of the frames folder"
             )
     for name in summary.orphans(here("results/masked"), LIGHTS):
@@ -246,21 +231,27 @@ CONFIG = checked_config()
 IS_DEMO = os.path.normpath(CONFIG["frames"]) == DEMO
 FOLDER = here(DEMO) if IS_DEMO else Path(CONFIG["frames"]).expanduser()
 RESULTS = here("results")
-KEYWORDS = frames.keywords_needed(CONFIG)
+KEYWORDS = types.keywords_needed(CONFIG)
+INVENTORY = inventory.Inventory(
+    FOLDER,
+    RESULTS / "headers.json",
+    KEYWORDS,
+    digest_of_code("lightmask/night/inventory"),
+)
 FILES = search_folder()
-NIGHT = frames.frames(FILES, CONFIG)
+NIGHT = types.frames(FILES, CONFIG)
 ROWS = {}
 LIGHTS = frames_to_mask()
 PLACES = {name: place for place, name in enumerate(LIGHTS)}
-MATCHER = masks.MaskMatcher(NIGHT, CONFIG)
+MATCHER = matching.MaskMatcher(NIGHT, CONFIG)
 MASK_SETS = {
-    masks.set_id(found): found for found in map(MATCHER.applying, LIGHTS.values())
+    matching.set_id(found): found for found in map(MATCHER.applying, LIGHTS.values())
 }
 MADE_MASKS = {
     Path(mask.path).stem: mask
     for found in MASK_SETS.values()
     for _, mask in found
-    if isinstance(mask, static_masks.MadeMask)
+    if isinstance(mask, matching.MadeMask)
 }
 DIGESTS = records.Digests(FILES, FOLDER)
 if workflow.is_main_process and not REPORTING:
@@ -272,7 +263,7 @@ workflow.execute = locks.chained(begin_alone, workflow.execute)
 
 def is_made(frame):
     """Tell whether a rule makes an input."""
-    return isinstance(frame, static_masks.MadeMask) or (
+    return isinstance(frame, matching.MadeMask) or (
         IS_DEMO and frame.path in demo.NAMES
     )
 
@@ -281,7 +272,7 @@ def path_of(frame):
     """Give the path of an input."""
     return (
         here(frame.path)
-        if isinstance(frame, static_masks.MadeMask)
+        if isinstance(frame, matching.MadeMask)
         else FOLDER / frame.path
     )
 
@@ -327,7 +318,7 @@ def light(wildcards):
 def row_of(frame):
     """Give what the tables say of a file."""
     if frame.path not in ROWS:
-        ROWS[frame.path] = frames.table_row(frame, CONFIG)
+        ROWS[frame.path] = types.table_row(frame, CONFIG)
     return ROWS[frame.path]
 
 
@@ -339,7 +330,9 @@ def problem_of_light(frame):
 def combined_mask_of(frame):
     """Give the combined mask that applies to a LIGHT frame; empty if none does."""
     applying = MATCHER.applying(frame)
-    return f"results/combined_masks/{masks.set_id(applying)}.fits" if applying else ""
+    return (
+        f"results/combined_masks/{matching.set_id(applying)}.fits" if applying else ""
+    )
 
 
 def files_of_light(wildcards):
@@ -374,10 +367,10 @@ def sources_of(applying):
     """Give the digests of the masks of a set, under the names that they have in headers."""
     numbers = Counter()
     found = {}
-    logs_of_set = [here(f"results/logs/combine_masks/{masks.set_id(applying)}.log")]
+    logs_of_set = [here(f"results/logs/combine_masks/{matching.set_id(applying)}.log")]
     for kind, mask in applying:
         numbers[kind] += 1
-        made = isinstance(mask, static_masks.MadeMask)
+        made = isinstance(mask, matching.MadeMask)
         found[f"{kind}{numbers[kind]}"] = (
             DIGESTS.of_other(path_of(mask))
             if made
@@ -392,10 +385,10 @@ def outcome_of(frame):
     of_masks = [
         f"results/logs/make_{kind}_mask/{Path(mask.path).stem}.log"
         for kind, mask in applying
-        if isinstance(mask, static_masks.MadeMask)
+        if isinstance(mask, matching.MadeMask)
     ]
     if applying:
-        of_masks.append(f"results/logs/combine_masks/{masks.set_id(applying)}.log")
+        of_masks.append(f"results/logs/combine_masks/{matching.set_id(applying)}.log")
     return (
         here(f"results/statistics/{frame.name}.json"),
         here(f"results/logs/mask_light/{frame.name}.log"),
@@ -436,11 +429,11 @@ def mask_recipe(wildcards):
 
 
 def recipe_of_mask(mask):
-    kind = masks.KIND_OF_TYPE[mask.type]
+    kind = matching.KIND_OF_TYPE[mask.type]
     settings = [
         [frame.path for frame in mask.sources],
-        static_masks.keywords_to_keep(mask, CONFIG),
-        static_masks.type_cards(kind, CONFIG),
+        matching.keywords_to_keep(mask, CONFIG),
+        matching.type_cards(kind, CONFIG),
         {key: CONFIG[key] for key in (f"make_{kind}_mask", "unit", "unit_names")},
         CONFIG["checksums"],
         CONFIG["frame_type"]["combined"],
@@ -452,16 +445,16 @@ def recipe_of_mask(mask):
 
 def is_outdated_mask(mask):
     """Tell whether a mask that was made is not what would be made now."""
-    kind, stem = masks.KIND_OF_TYPE[mask.type], Path(mask.path).stem
+    kind, stem = matching.KIND_OF_TYPE[mask.type], Path(mask.path).stem
     logs_of_mask = [here(f"results/logs/make_{kind}_mask/{stem}.log")]
     sources = {f.path: DIGESTS.of(f.path, logs_of_mask) for f in mask.sources}
-    record = static_masks.record_of(mask)
+    record = matching.record_of(mask)
     return must_remake(record, recipe_of_mask(mask), sources)
 
 
 def kept_keywords(wildcards):
     """Give the keywords that a mask takes over from them."""
-    return static_masks.keywords_to_keep(made_mask(wildcards), CONFIG)
+    return matching.keywords_to_keep(made_mask(wildcards), CONFIG)
 
 
 def static_mask_memory(wildcards, attempt):
@@ -519,7 +512,7 @@ def combining_settings(masks_of_set):
 def frame_memory(name):
     """Reckon the memory of masking a frame, in MB."""
     frame = LIGHTS[name]
-    height = frame.cards.get(frames.TILE_HEIGHT)
+    height = frame.cards.get(types.TILE_HEIGHT)
     return masking.memory(
         frame.shape or (1, 1),
         CONFIG["cosmic_rays"],
@@ -595,9 +588,9 @@ def made_masks_of(frame):
     if frame.problem or MATCHER.problem(frame):
         return {}
     return {
-        kind: static_masks.record_of(mask)
+        kind: matching.record_of(mask)
         for kind, mask in MATCHER.applying(frame)
-        if isinstance(mask, static_masks.MadeMask)
+        if isinstance(mask, matching.MadeMask)
     }
 
 
@@ -638,7 +631,7 @@ def night_table(wildcards):
     rows = []
     for frame in NIGHT:
         row = row_of(frame) | {"problem": frame.problem}
-        if frame.type == frames.LIGHT and not frame.problem:
+        if frame.type == types.LIGHT and not frame.problem:
             row["combined_mask"] = combined_mask_of(frame)
             row["problem"] = MATCHER.problem(frame)
         rows.append({column: row.get(column, "") for column in summary.FRAME_COLUMNS})
@@ -677,7 +670,7 @@ def sealed(value):
 def masking_recipe(name):
     """Digest all that a LIGHT frame is masked with, but for its pixels and masks."""
     applying = MATCHER.applying(LIGHTS[name])
-    combining = combining_recipe(masks.set_id(applying)) if applying else ""
+    combining = combining_recipe(matching.set_id(applying)) if applying else ""
     settings = masking_settings(name)
     return records.digest_of([settings, combining, digest_of_code("mask_light")])
 
@@ -692,7 +685,7 @@ def masking_settings(name):
     """List what a job gets to mask a LIGHT frame."""
     frame = LIGHTS[name]
     row = row_of(frame)
-    seconds = night.number(row["exposure"])
+    seconds = remarks.number(row["exposure"])
     exposure = [f"{seconds:.4g} s"] if seconds > 0 else []
     said = [row["filter"], *exposure, row["object"], row["date"], row["camera"]]
     keys = ("cosmic_rays", "masked", "grow", "unit", "unit_names", "checksums")

@@ -9,7 +9,7 @@ def labels_of(first, number, **others):
     """
     mark = "".join("\u200b\u200c"[int(digit)] for digit in f"{number:b}")
     texts = {
-        key: names.printable(str(value)).replace("<", "‹")
+        key: messages.printable(str(value)).replace("<", "‹")
         for key, value in others.items()
     }
     return first | {key: text + mark for key, text in texts.items()}
@@ -118,7 +118,7 @@ def end_of_run():
     """Tell what became of the night, and where it is."""
     seconds = PROGRESS.clock() - PROGRESS.started
     PROGRESS.detach(logger)
-    rows = night.read_summary(here("results/summary.csv"))
+    rows = show.read_summary(here("results/summary.csv"))
     where = {"results": "masked", "table": "summary.csv"}
     if CONFIG["pictures"]:
         where["pictures"] = "pictures"
@@ -132,7 +132,7 @@ def draw_partial_night():
         here(f"results/pictures/{name}") for name in ("night.png", "summary.html")
     )
     picture.parent.mkdir(parents=True, exist_ok=True)
-    night.draw_files(here("results/summary.csv"), benchmarks(), picture, page)
+    show.draw_files(here("results/summary.csv"), benchmarks(), picture, page)
     for path in (picture, page):
         os.utime(path, (0, 0))
 
@@ -145,7 +145,7 @@ def tell_of_failures():
         PROGRESS.detach(logger)
         found = [
             problem
-            for name, problem in zip(LIGHTS, summary.problems(light_rows(), outcomes()))
+            for name, problem in zip(LIGHTS, problems(light_rows(), outcomes()))
             if name in PROGRESS.frames and problem
         ]
         list_problems(found, len(PROGRESS.frames))
@@ -156,7 +156,7 @@ def tell_of_failures():
     found = []
     try:
         if not whole:
-            found = summary.write_partial(
+            found = write_partial(
                 sources.with_remarks(light_rows()),
                 outcomes(),
                 here("results/summary.csv"),

@@ -25,7 +25,7 @@ rule make_flat_mask:
         runtime=static_mask_minutes,
     params:
         names=source_names,
-        cards=static_masks.type_cards("flat", CONFIG),
+        cards=matching.type_cards("flat", CONFIG),
         keywords=kept_keywords,
         shape=lambda wildcards: made_mask(wildcards).shape,
         required="flat" in CONFIG["required_masks"],
@@ -57,7 +57,7 @@ rule make_dark_mask:
         runtime=static_mask_minutes,
     params:
         names=source_names,
-        cards=static_masks.type_cards("dark", CONFIG),
+        cards=matching.type_cards("dark", CONFIG),
         keywords=kept_keywords,
         shape=lambda wildcards: made_mask(wildcards).shape,
         required="dark" in CONFIG["required_masks"],

@@ -5,7 +5,7 @@ from functools import cache
 
 import nested
 
-from lightmask import batches
+from lightmask.workflow import batches
 
 BATCH_CORES = 4
 NESTED_MB = 600  # of three Snakemakes, one inside the other; measured 130 each

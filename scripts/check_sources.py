@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from lightmask import sources
-from lightmask.logs import logged_to
+from lightmask.masks import sources
+from lightmask.workflow import logged_to
 
 
 def main(left_out, output):

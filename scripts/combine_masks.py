@@ -3,10 +3,9 @@
 import json
 from pathlib import Path
 
-from lightmask.files import remove
-from lightmask.images import unchanged
-from lightmask.logs import logged_to
+from lightmask.fits import remove, unchanged
 from lightmask.masks import combine_files
+from lightmask.workflow import logged_to
 
 
 def main(masks, params, output, undrawn):
@@ -16,7 +15,7 @@ def main(masks, params, output, undrawn):
     with unchanged(masks["files"], names, masks["stamps"]):
         combine_files(list(zip(kinds, masks["files"], names, strict=True)), radii, output.mask, checksums, recipe)
     if output.get("picture"):
-        from lightmask.pictures import draw_combined_mask
+        from lightmask.show import draw_combined_mask
 
         draw_combined_mask(output.mask, output.picture, f"Combined mask {Path(output.mask).stem}", caption)
 

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import nested
-from lightmask import FrameError
-from lightmask.logs import logged_to
+from lightmask.errors import FrameError
+from lightmask.workflow import logged_to
 
 LATENCY = 120  # s, after which a shared file system shows what another machine wrote
 

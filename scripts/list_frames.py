@@ -1,7 +1,7 @@
 """Rule list_frames: write the table of all files of the night."""
 
-from lightmask.logs import logged_to
-from lightmask.summary import FRAME_COLUMNS, write_csv
+from lightmask.night import FRAME_COLUMNS, write_csv
+from lightmask.workflow import logged_to
 
 
 def main(rows, output):

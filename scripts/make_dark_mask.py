@@ -2,11 +2,9 @@
 
 import json
 
-from lightmask import records
-from lightmask.dark_mask import make_dark_mask
-from lightmask.images import unchanged
-from lightmask.logs import logged_to
-from lightmask.static_masks import Output
+from lightmask.fits import records, unchanged
+from lightmask.masks import Output, make_dark_mask
+from lightmask.workflow import logged_to
 
 
 def main(sources, names, recipe, output, **params):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lightmask.demo import make
-from lightmask.logs import logged_to
+from lightmask.workflow import logged_to
 
 
 def main(frames, truth):

@@ -2,11 +2,9 @@
 
 import json
 
-from lightmask import records
-from lightmask.flat_mask import make_flat_mask
-from lightmask.images import unchanged
-from lightmask.logs import logged_to
-from lightmask.static_masks import Output
+from lightmask.fits import records, unchanged
+from lightmask.masks import Output, make_flat_mask
+from lightmask.workflow import logged_to
 
 
 def main(sources, names, recipe, output, **params):

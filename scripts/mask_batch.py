@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import nested
-from lightmask.logs import fault, logged_to
+from lightmask.workflow import fault, logged_to
 
 
 def stamp(log):

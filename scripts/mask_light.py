@@ -1,10 +1,11 @@
 """Rule mask_light: turn one LIGHT frame into a masked frame."""
 
 import json
+from functools import partial
 
-from lightmask import FrameError
-from lightmask.files import remove
-from lightmask.logs import logged_to
+from lightmask.errors import FrameError
+from lightmask.fits import remove
+from lightmask.workflow import logged_to
 
 
 def main(frame, masks, output, params, undrawn, threads, mem_mb):
@@ -20,10 +21,15 @@ def main(frame, masks, output, params, undrawn, threads, mem_mb):
 
     # Read when the detector is imported; its threads are not to exceed the job's.
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    from lightmask.images import unchanged
-    from lightmask.masking import mask_frame
-    from lightmask.memory import memory_limit
+    from lightmask.fits import unchanged
+    from lightmask.masks import mask_frame
+    from lightmask.workflow import memory_limit
 
+    draw = None
+    if picture := output.get("picture"):
+        from lightmask.show import draw_frame
+
+        draw = partial(draw_frame, picture=picture, title=name, caption=caption)
     with unchanged(frame["files"], [name], frame["stamps"]), memory_limit(mem_mb, mem_needed, name):
         mask_frame(
             frame["files"][0],
@@ -32,9 +38,8 @@ def main(frame, masks, output, params, undrawn, threads, mem_mb):
             output.frame,
             output.statistics,
             config,
-            output.get("picture"),
+            draw,
             output.get("regions"),
-            caption,
             recipe,
         )
 

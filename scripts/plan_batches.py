@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from lightmask.logs import logged_to
+from lightmask.workflow import logged_to
 
 
 def main(plan, output):

@@ -2,10 +2,10 @@
 
 import json
 
-from lightmask.files import remove
-from lightmask.logs import logged_to
-from lightmask.sources import with_remarks
-from lightmask.summary import summary_rows, write_summary
+from lightmask.fits import remove
+from lightmask.masks import with_remarks
+from lightmask.night import summary_rows, write_summary
+from lightmask.workflow import logged_to
 
 
 def main(params, statistics, output, undrawn):
@@ -14,7 +14,7 @@ def main(params, statistics, output, undrawn):
     remove(undrawn)
     write_summary(summary_rows(with_remarks(lights), statistics), output.csv, output.ecsv, recipe)
     if output.get("picture"):
-        from lightmask.night import draw_files
+        from lightmask.show import draw_files
 
         draw_files(output.csv, benchmarks, output.picture, output.page)
 

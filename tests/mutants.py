@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from itertools import chain, zip_longest
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from cosmic_ray.commands.init import init
 from cosmic_ray.mutating import mutate_and_test
@@ -38,58 +38,66 @@ MEMORY, FILE_SIZE = 12 * 2**30, 2**30
 """Bytes that the tests of a mutant may take, which may well ask for too much."""
 
 TESTS = {
-    "batches": "batches",
-    "code": "code",
-    "configfiles": "configfiles",
-    "configuration": "configuration",
-    "cosmicrays": "cosmicrays",
-    "dark_mask": "static_masks",
-    "detect/api": "detect/api detect/bands",
-    "detect/arguments": "detect/arguments detect/api",
-    "detect/arrays": "detect/arrays",
-    "detect/bands": "detect/bands detect/api",
-    "detect/bounds": "detect/bounds detect/detector detect/api",
-    "detect/ccdmask": "detect/ccdmask",
-    "detect/cleaning": "detect/cleaning detect/api",
-    "detect/detector": "detect/detector detect/api",
-    "detect/electrons": "detect/electrons detect/bands",
-    "detect/medians": "detect/medians",
-    "detect/preparation": "detect/preparation detect/api",
-    "detect/psf": "detect/psf detect/api",
-    "detect/selection": "detect/selection",
-    "detect/significance": "detect/significance detect/api",
-    "detect/windows": "detect/windows detect/detector",
-    "events": "events",
-    "files": "files records",
-    "fitsfile": "fitsfile masking",
-    "flags": "flags",
-    "flat_mask": "static_masks",
-    "frames": "frames quantities",
-    "images": "masking tiles cosmicrays masking_in_bands",
-    "locks": "locks",
-    "logs": "summary static_masks",
-    "masking": "flagging masking",
-    "masks": "masks",
-    "memory": "memory",
-    "names": "names",
-    "night": "night",
-    "pictures": "pictures",
-    "progress": "progress",
-    "provenance": "masks masking",
-    "quantities": "quantities",
-    "records": "records",
-    "sources": "static_masks",
-    "static_masks": "static_masks",
-    "summary": "summary",
-    "tiles": "tiles",
+    "detect/api": "detect/test_api detect/test_bands",
+    "detect/arguments": "detect/test_arguments detect/test_api",
+    "detect/arrays": "detect/test_arrays",
+    "detect/bands": "detect/test_bands detect/test_api",
+    "detect/bounds": "detect/test_bounds detect/test_detector detect/test_api",
+    "detect/ccdmask": "detect/test_ccdmask",
+    "detect/cleaning": "detect/test_cleaning detect/test_api",
+    "detect/detector": "detect/test_detector detect/test_api",
+    "detect/electrons": "detect/test_electrons detect/test_bands",
+    "detect/medians": "detect/test_medians",
+    "detect/preparation": "detect/test_preparation detect/test_api",
+    "detect/psf": "detect/test_psf detect/test_api",
+    "detect/selection": "detect/test_selection",
+    "detect/significance": "detect/test_significance detect/test_api",
+    "detect/windows": "detect/test_windows detect/test_detector",
+    "bits": "masks/test_flags masks/test_frame",
+    "messages": "test_messages masks/test_flags workflow/test_logs",
+    "fits/checksums": "fits/test_checksums masks/test_frame",
+    "fits/files": "fits/test_files fits/test_records",
+    "fits/hdus": "fits/test_hdus fits/test_checksums masks/test_frame",
+    "fits/headers": "fits/test_headers fits/test_hdus masks/test_frame",
+    "fits/images": "masks/test_frame fits/test_tiles masks/test_cosmicrays test_masking_in_bands",
+    "fits/records": "fits/test_records",
+    "fits/tiles": "fits/test_tiles",
+    "masks/combined": "masks/test_combined",
+    "masks/cosmicrays": "masks/test_cosmicrays",
+    "masks/dark": "masks/test_dark masks/test_static",
+    "masks/events": "masks/test_events",
+    "masks/flags": "masks/test_flags",
+    "masks/flat": "masks/test_flat masks/test_static",
+    "masks/frame": "masks/test_flagging masks/test_frame",
+    "masks/provenance": "masks/test_provenance masks/test_combined masks/test_frame",
+    "masks/sources": "masks/test_static",
+    "masks/static": "masks/test_static",
+    "night/configfiles": "night/test_configfiles",
+    "night/configuration": "night/test_configuration",
+    "night/inventory": "night/test_inventory",
+    "night/matching": "night/test_matching night/test_made_masks",
+    "night/names": "night/test_names",
+    "night/quantities": "night/test_quantities",
+    "night/remarks": "night/test_remarks",
+    "night/summary": "night/test_summary",
+    "night/types": "night/test_types night/test_quantities night/test_inventory",
+    "show/night": "show/test_night",
+    "show/pictures": "show/test_pictures",
+    "workflow/batches": "workflow/test_batches",
+    "workflow/code": "workflow/test_code",
+    "workflow/locks": "workflow/test_locks",
+    "workflow/logs": "workflow/test_logs masks/test_static",
+    "workflow/memory": "workflow/test_memory",
+    "workflow/outcomes": "workflow/test_outcomes",
+    "workflow/progress": "workflow/test_progress",
 }
-"""The test files of each module. Left out is demo, which only simulates a night to try things on."""
+"""The test files of each module. Left out are demo, which only simulates a night to try things on, and
+errors, which only names them."""
 
 
 def test_files(module: str) -> list[str]:
     """Name the test files of a module, from the checkout."""
-    paths = map(PurePosixPath, TESTS[module].split())
-    return [str("tests" / path.with_name(f"test_{path.name}.py")) for path in paths]
+    return [f"tests/{name}.py" for name in TESTS[module].split()]
 
 
 def command(files: list[str]) -> str:
@@ -101,10 +109,10 @@ def command(files: list[str]) -> str:
 
 def session(module: str) -> WorkDB:
     """Open the session of a module: a new one where the module or its tests have changed."""
+    name = module.replace("/", "-")
     digest = hashlib.sha256()
     for file in [f"{LIBRARY}/{module}.py", "tests/conftest.py", *test_files(module)]:
         digest.update((CHECKOUT / file).read_bytes())
-    name = module.replace("/", ".")  # a module of a folder has its session beside the others
     path = SESSIONS / f"{name}-{digest.hexdigest()[:16]}.sqlite"
     if not path.exists():
         SESSIONS.mkdir(exist_ok=True)

@@ -1,6 +1,7 @@
 """Frames are masked in bands of rows: with results that do not know of bands, and in bounded memory."""
 
 import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,10 +10,15 @@ from astropy.io import fits
 from bench_memory import peak, write_tiled
 from conftest import write_mask
 
-from lightmask import FrameError, cosmicrays, flags, images, masking, masks
-from lightmask.configuration import validated
+from lightmask import bits
+from lightmask.bits import Flag
 from lightmask.detect import bands, mask_cosmics
-from lightmask.flags import Flag
+from lightmask.errors import FrameError
+from lightmask.fits import images
+from lightmask.masks import combine_files, cosmicrays, flags
+from lightmask.masks import frame as masking
+from lightmask.night.configuration import validated
+from lightmask.show.pictures import draw_frame
 
 SHAPE = (307, 46)
 ODD = 23  # rows of a band, which divide nothing
@@ -51,7 +57,8 @@ def result(folder, frame, combined, config):
     """Mask a frame and give all that was written."""
     folder.mkdir()
     paths = [folder / name for name in ("masked.fits", "statistics.json", "picture.png", "regions.reg")]
-    masking.mask_frame(frame, frame.name, combined, paths[0], paths[1], validated(config), paths[2], paths[3])
+    draw = partial(draw_frame, picture=paths[2], title=frame.name)
+    masking.mask_frame(frame, frame.name, combined, paths[0], paths[1], validated(config), draw, paths[3])
     return [path.read_bytes() for path in paths]
 
 
@@ -75,7 +82,7 @@ def test_frames_in_bands(tmp_path, monkeypatch, kind, known_bad_pixels):
     frame = write_frame(tmp_path / "a.fits", kind)
     write_mask(tmp_path / "flat.fits", "flat mask", [(2 * ODD, 3), (2 * ODD - 1, 4), (306, 45)], SHAPE)
     combined = tmp_path / "combined.fits"
-    masks.combine_files([("flat", tmp_path / "flat.fits", "flat.fits")], {"flat": 1.0, "dark": 0}, combined)
+    combine_files([("flat", tmp_path / "flat.fits", "flat.fits")], {"flat": 1.0, "dark": 0}, combined)
     config = {
         "cosmic_rays": {"known_bad_pixels": known_bad_pixels, "gain": 1.3, "sigclip": 4.5, "satlevel": 19_000},
         "grow": {"cosmic": 1, "saturated": 30.5, "notfinite": 1.5, "inherited": 2},
@@ -83,7 +90,7 @@ def test_frames_in_bands(tmp_path, monkeypatch, kind, known_bad_pixels):
     whole = result(tmp_path / "whole", frame, combined, config)
     in_bands(monkeypatch, ODD)
     assert result(tmp_path / "bands", frame, combined, config) == whole
-    for flag in flags.Flag:
+    for flag in bits.Flag:
         assert (fits.getdata(tmp_path / "bands" / "masked.fits", "FLAGS") & flag).any() != (
             flag == Flag.DARK or (flag == Flag.NOTFINITE and kind == "int16")
         )

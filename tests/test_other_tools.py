@@ -9,9 +9,10 @@ import pytest
 from astropy.io import fits
 from conftest import CHECKOUT
 
-from lightmask import configuration, demo
-from lightmask.flags import Flag
-from lightmask.masking import mask_frame
+from lightmask import demo
+from lightmask.bits import Flag
+from lightmask.masks.frame import mask_frame
+from lightmask.night import configuration
 
 NAME = "kelt-16-b-r-001.fits"
 

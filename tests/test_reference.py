@@ -17,8 +17,8 @@ from astropy.nddata import CCDData
 from conftest import DATA, DIGESTS, run_workflow
 
 from lightmask import demo
+from lightmask.bits import Flag
 from lightmask.detect import ccdmask
-from lightmask.flags import Flag
 
 ARCSAT = "arcsat-reduced/LPSEB35_g_20250530_034359"
 ARCSAT_MASKS = "9758045874e719eb"

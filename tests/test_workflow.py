@@ -16,7 +16,7 @@ from astropy.io import fits
 from astropy.nddata import CCDData
 from conftest import CHECKOUT, run_workflow, write_calibrations, write_light, write_mask, write_night
 
-from lightmask.names import from_cell
+from lightmask.night.names import from_cell
 
 MASKED = ["Masking a.fits", "Masking b.fits"]
 TABLES = ["Listing the frames of the night", "Summarising the night"]
@@ -108,7 +108,7 @@ def test_an_edit_of_the_library_remakes_all_masked_frames(night, work, tmp_path)
     arguments = ["--config", f"frames={night}"]
     assert run_workflow(work, *arguments, snakefile=checkout / "Snakefile").returncode == 0
     assert run_workflow(work, *arguments, snakefile=checkout / "Snakefile").jobs == []
-    with open(checkout / "scripts/lightmask/flags.py", "a") as code:
+    with open(checkout / "scripts/lightmask/masks/flags.py", "a") as code:
         code.write("# an edit\n")
     assert set(MASKED) <= set(run_workflow(work, *arguments, snakefile=checkout / "Snakefile").jobs)
 

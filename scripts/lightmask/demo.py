@@ -18,7 +18,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from lightmask.fitsfile import Hdu, Header, image_hdu, write
+from lightmask.fits import Hdu, Header, image_hdu, write
 
 Image = NDArray[np.float64]
 

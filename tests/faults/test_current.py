@@ -250,13 +250,13 @@ def test_a_comment_counts_for_the_rules_that_run_it_and_for_no_other(night, work
             code.write(text)
 
     assert start().returncode == 0
-    edit(checkout / "scripts/lightmask/progress.py")
+    edit(checkout / "scripts/lightmask/workflow/progress.py")
     assert start("-n").jobs == []
-    edit(checkout / "scripts/lightmask/masks.py")
+    edit(checkout / "scripts/lightmask/masks/combined.py")
     assert {"Masking a.fits"} <= set(start("-n").jobs)
     edit(checkout / "scripts/lightmask/deep/__init__.py", "")
     edit(checkout / "scripts/lightmask/deep/part.py")
-    edit(checkout / "scripts/lightmask/masking.py", "from lightmask.deep import part  # noqa\n")
+    edit(checkout / "scripts/lightmask/masks/frame.py", "from lightmask.deep import part  # noqa\n")
     assert start().returncode == 0
     assert start("-n").jobs == []
     edit(checkout / "scripts/lightmask/deep/part.py")

@@ -20,7 +20,7 @@ from conftest import CHECKOUT, DEMO, run_workflow, write_light, write_night
 from finals import contents, final_files, leftovers
 from processes import kill, running, start, until
 
-from lightmask import locks
+from lightmask.workflow import locks
 
 KILLS = int(os.environ.get("KILLS", "3"))
 SEED = int(os.environ.get("KILLS_SEED", time.time_ns() % 1_000_000))

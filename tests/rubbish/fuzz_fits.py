@@ -20,9 +20,11 @@ from corpus import CORPUS
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent / "scripts"))
 with atheris.instrument_imports(include=["lightmask"]):
-    from lightmask import FrameError, frames, images, tiles
-    from lightmask.configuration import validated
-    from lightmask.fitsfile import FitsError
+    from lightmask.errors import FrameError
+    from lightmask.fits import images, tiles
+    from lightmask.fits.headers import FitsError
+    from lightmask.night import inventory, types
+    from lightmask.night.configuration import validated
 
 LONGEST = 16_000
 """Bytes of an input."""
@@ -31,7 +33,7 @@ MEMORY = 2000
 PATIENCE = 20
 """Seconds."""
 CONFIG = validated({"required_masks": []})
-KEYWORDS = frames.keywords_needed(CONFIG)
+KEYWORDS = types.keywords_needed(CONFIG)
 VALUES = [*(b"%d" % number for number in (0, 1, -1, 2, 8, 16, 32, 64, -32, -64, 40, 48, 1000, 2**31, 2**63, 10**18))]
 VALUES += [
     b"T",
@@ -59,7 +61,7 @@ class Target:
         """Do what the search of a folder does with a file, then what its job does to read it."""
         self.path.write_bytes(content)
         self.cache.unlink(missing_ok=True)  # times of change are not fine enough to tell inputs apart
-        (frame,) = frames.frames(frames.scan(self.path.parent, self.cache, KEYWORDS), CONFIG)
+        (frame,) = types.frames(inventory.Inventory(self.path.parent, self.cache, KEYWORDS).scan(), CONFIG)
         try:
             image, _ = images.read(self.path, frame.path)
             mask, _ = images.read_mask(self.path, frame.path)
@@ -67,12 +69,12 @@ class Target:
             if not (str(error).startswith("a.fits: ") and str(error).isprintable()):
                 raise AssertionError(str(error)) from error
             return
-        assert not frame.problem or frame.type == frames.DARK
+        assert not frame.problem or frame.type == types.DARK
         assert image.data.shape == frame.shape == mask.shape
 
 
 def undo_in_fork(file, plain, _):
-    """Do what `lightmask.tiles.undo` does, but for a new interpreter, which takes half a second to load astropy."""
+    """Do what `fits.tiles.undo` does, but for a new interpreter, which takes half a second to load astropy."""
     child = os.fork()
     if not child:
         for status in tiles.CRASHES:

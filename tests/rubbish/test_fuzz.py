@@ -17,11 +17,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lightmask import FrameError, cosmicrays, flags, frames, masking, masks, summary
-from lightmask.configuration import schema, validated
+from lightmask.bits import Flag
+from lightmask.errors import FrameError
+from lightmask.masks import cosmicrays, mask_frame
+from lightmask.night import inventory, matching, summary, types
+from lightmask.night.configuration import schema, validated
 
 CONFIG = validated({"required_masks": []})
-KEYWORDS = frames.keywords_needed(CONFIG)
+KEYWORDS = types.keywords_needed(CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +38,17 @@ def outcome(folder, content):
     """Search a folder with one file, mask it, and write its summary; give its row."""
     (folder / "night/a.fits").write_bytes(content)
     (folder / "headers.json").unlink(missing_ok=True)
-    (frame,) = frames.frames(frames.scan(folder / "night", folder / "headers.json", KEYWORDS), CONFIG)
-    problem = frame.problem or masks.MaskMatcher([frame], CONFIG).problem(frame)
+    (frame,) = types.frames(inventory.Inventory(folder / "night", folder / "headers.json", KEYWORDS).scan(), CONFIG)
+    problem = frame.problem or matching.MaskMatcher([frame], CONFIG).problem(frame)
     results = folder / "masked.fits", folder / "statistics.json"
     if not problem:
         try:
-            masking.mask_frame(folder / "night/a.fits", "a.fits", None, *results, CONFIG)
+            mask_frame(folder / "night/a.fits", "a.fits", None, *results, CONFIG)
         except FrameError as error:
             problem = str(error)
             assert problem.startswith("a.fits: ")
     assert problem.isprintable()
-    row = frames.table_row(frame, CONFIG) | {"masked_frame": frame.name, "problem": problem}
+    row = types.table_row(frame, CONFIG) | {"masked_frame": frame.name, "problem": problem}
     rows = summary.summary_rows([row], [None if problem else results[1]])
     tables = folder / "summary.csv", folder / "summary.ecsv"
     summary.write_summary(rows, *tables)
@@ -127,7 +130,7 @@ def test_configurations_of_any_values(chosen):
             assert line.startswith("configuration: ") and line.isprintable()
         return
     json.dumps(complete)
-    frames.keywords_needed(complete)
+    types.keywords_needed(complete)
 
 
 kinds = st.sampled_from(["u1", ">i2", ">i4", ">i8", ">f4", ">f8", "u2", "u4", "u8", "i1"])
@@ -147,15 +150,15 @@ def test_pixels_of_any_values(folder, data):
     assert row["problem"] == "" and row["pixels"] == data.size
     with fits.open(folder / "masked.fits") as hdus:
         assert hdus[0].data.astype(data.dtype).tobytes() == data.tobytes()
-        bits, mask = hdus["FLAGS"].data, hdus["MASK"].data
-    assert np.array_equal(mask, (bits & ~np.uint8(flags.Flag.SATURATED)) != 0)
-    assert np.array_equal(bits & flags.Flag.NOTFINITE != 0, ~np.isfinite(data))
+        flags, mask = hdus["FLAGS"].data, hdus["MASK"].data
+    assert np.array_equal(mask, (flags & ~np.uint8(Flag.SATURATED)) != 0)
+    assert np.array_equal(flags & Flag.NOTFINITE != 0, ~np.isfinite(data))
     if min(data.shape) >= cosmicrays.LEAST_SIDE and (np.abs(data.astype(float)) < OVERFLOWING).all():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what float32 cannot hold
             ccd = CCDData(data.astype(data.dtype.newbyteorder("=")), unit="adu")
             theirs = ccdproc.cosmicray_lacosmic(ccd, readnoise=10, sigclip=8).mask
-        assert np.array_equal(bits & flags.Flag.COSMIC != 0, theirs)
+        assert np.array_equal(flags & Flag.COSMIC != 0, theirs)
 
 
 @pytest.mark.parametrize("kind", ["i2", "i4", "f4", "f8"])

@@ -15,6 +15,7 @@ import stat
 import tracemalloc
 import warnings
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import ccdproc
@@ -25,9 +26,13 @@ from astropy.nddata import CCDData
 from conftest import CHECKOUT, give_up_rights, run_workflow, without_rights, write_calibrations, write_light
 from corpus import CORPUS, GROUPS, NO_IMAGE, LeftOut, Masked, make, not_fits, two_axes, unit
 
-from lightmask import FrameError, cosmicrays, flags, frames, masking, masks, names
-from lightmask.configuration import validated
-from lightmask.night import draw_files
+from lightmask import bits, messages
+from lightmask.bits import Flag
+from lightmask.errors import FrameError
+from lightmask.masks import combine_files, cosmicrays, mask_frame
+from lightmask.night import inventory, matching, names, types
+from lightmask.night.configuration import validated
+from lightmask.show import draw_files, draw_frame
 
 CONFIG = validated({"required_masks": []})
 HANG = 60
@@ -54,9 +59,9 @@ class Night:
         self.folder, self.out = folder, folder.parent / "out"
         self.out.mkdir()
         with without_rights():
-            found = frames.scan(folder, folder.parent / "headers.json", frames.keywords_needed(CONFIG))
-        self.frames = {frame.path: frame for frame in frames.frames(found, CONFIG)}
-        self.matcher = masks.MaskMatcher(list(self.frames.values()), CONFIG)
+            found = inventory.Inventory(folder, folder.parent / "headers.json", types.keywords_needed(CONFIG)).scan()
+        self.frames = {frame.path: frame for frame in types.frames(found, CONFIG)}
+        self.matcher = matching.MaskMatcher(list(self.frames.values()), CONFIG)
 
     def outcome(self, path):
         """Do with a file what the workflow does; give the pixels by reason, or why there are none."""
@@ -81,13 +86,14 @@ def mask(path, name, out, applying=(), **cosmic_rays):
     try:
         if applying:
             files = [(kind, path.with_name(Path(mask.path).name), mask.path) for kind, mask in applying]
-            masks.combine_files(files, CONFIG["grow"], combined)
-        masking.mask_frame(path, name, combined, *results, config, out / "picture.png", out / "regions.reg")
+            combine_files(files, CONFIG["grow"], combined)
+        draw = partial(draw_frame, picture=out / "picture.png", title=name)
+        mask_frame(path, name, combined, *results, config, draw, out / "regions.reg")
     except FrameError as error:
         assert not {left.name for left in out.iterdir()} - {"combined.fits"}
         return str(error).removeprefix(f"{name}: ")
     counted = json.loads(results[1].read_text())
-    return Masked({flag.lower(): counted[flag.lower()] for flag in flags.BITS if counted[flag.lower()]})
+    return Masked({flag.lower(): counted[flag.lower()] for flag in bits.BITS if counted[flag.lower()]})
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +111,7 @@ def as_expected(found, expected):
     return type(found) is type(expected) and found == expected
 
 
-@pytest.mark.parametrize("path", CORPUS, ids=lambda path: names.printable(path)[:40])
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: messages.printable(path)[:40])
 def test_every_file_has_the_outcome_that_is_written_beside_it(night, path):
     expected = CORPUS[path][1]
     with no_hang():
@@ -139,13 +145,13 @@ def compare(path, out):
             data = image_of(old).data
             own = np.asarray(old["MASK"].data, bool) if "MASK" in old else None
         finite = np.isfinite(data)
-        assert np.array_equal(bits & flags.Flag.NOTFINITE != 0, ~finite)
+        assert np.array_equal(bits & Flag.NOTFINITE != 0, ~finite)
         if min(data.shape) < cosmicrays.LEAST_SIDE:
             return
         if finite.all():
             ccd = CCDData(data.astype(data.dtype.newbyteorder("=")), unit="adu", mask=own)
             theirs = ccdproc.cosmicray_lacosmic(ccd, readnoise=10, sigclip=8).mask
-            assert np.array_equal(theirs if own is None else theirs & ~own, bits & flags.Flag.COSMIC != 0)
+            assert np.array_equal(theirs if own is None else theirs & ~own, bits & Flag.COSMIC != 0)
         else:
             mask(path, "a.fits", out, detector="ccdproc")
             assert np.array_equal(fits.getdata(output, "FLAGS"), bits)
@@ -212,13 +218,13 @@ def test_the_night_ends_with_all_that_can_be_masked(run):
     summary, listed = rows(run.results / "summary.csv"), rows(run.results / "frames.csv")
     masked, told = set(), {}
     for path, (_, expected) in CORPUS.items():
-        shown = names.printable(path)
+        shown = messages.printable(path)
         assert (shown in listed) == (expected is not None), shown
         assert (shown in summary) == (not isinstance(expected, LeftOut | None)), shown
         if isinstance(expected, Masked):
             row = summary[shown]
             assert row["problem"] == "", shown
-            found = {name.lower(): int(row[name.lower()]) for name in flags.BITS}
+            found = {name.lower(): int(row[name.lower()]) for name in bits.BITS}
             assert {name: count for name, count in found.items() if count} == expected, shown
             masked.add(row["masked_frame"])
         elif shown in summary:

@@ -1,0 +1,24 @@
+"""Masks and flags of frames: made of flats, darks, and cosmic rays."""
+
+from lightmask.masks import sources
+from lightmask.masks.combined import combine_files
+from lightmask.masks.dark import make_dark_mask
+from lightmask.masks.events import CUTOUT, Event, Events, around
+from lightmask.masks.flat import make_flat_mask
+from lightmask.masks.frame import mask_frame
+from lightmask.masks.sources import with_remarks
+from lightmask.masks.static import Output
+
+__all__ = [
+    "CUTOUT",
+    "Event",
+    "Events",
+    "Output",
+    "around",
+    "combine_files",
+    "make_dark_mask",
+    "make_flat_mask",
+    "mask_frame",
+    "sources",
+    "with_remarks",
+]

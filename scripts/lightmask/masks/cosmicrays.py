@@ -1,0 +1,172 @@
+"""Cosmic rays of one frame, by a detector that can be chosen."""
+
+import contextlib
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightmask.detect import mask_cosmics, median_of
+from lightmask.detect import pixels_at_a_time as pixels_of_bands
+from lightmask.fits import bands, fill
+from lightmask.night import GAIN, READNOISE, SATLEVEL, quantities
+
+Parameters = Mapping[str, Any]
+Mask = NDArray[np.bool_]
+Read = Callable[[slice], tuple[NDArray[Any], Mask | None]]
+"""Gives finite data and the mask, if there is one, of some rows."""
+LEAST_SIDE = 7
+"""Astroscrappy writes beyond its memory where an image is smaller than its filters."""
+FILLED_FROM = 2
+"""How far away `fill` looks for finite pixels."""
+_NOT_FOR_DETECTOR = ("detector", "known_bad_pixels")
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What a detector found.
+
+    Attributes
+    ----------
+    mask : ndarray of bool
+        True at cosmic-ray pixels; shape of the data.
+    iterations : list of int
+        Number of cosmic-ray pixels found in each iteration.
+    """
+
+    mask: Mask
+    iterations: list[int]
+
+
+def resolve(config: Mapping[str, Any], header: quantities.Cards) -> dict[str, Any]:
+    """Replace header keywords among detection parameters by the values they stand for.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration, of which ``cosmic_rays``, ``unit`` and ``unit_names`` count:
+        ``gain`` (e-/adu), ``readnoise`` (e-) and ``satlevel`` (e-) may be the name of a
+        header keyword.
+    header : Header or mapping
+        The frame's header.
+
+    Returns
+    -------
+    dict
+        The keys of ``cosmic_rays``, with numbers.
+
+    Raises
+    ------
+    FrameError
+        If a keyword is missing or its value is no number in range, or if the
+        frame's unit and the gain contradict each other.
+    """
+    resolved = dict(config["cosmic_rays"])
+    for key, quantity in (("gain", GAIN), ("readnoise", READNOISE), ("satlevel", SATLEVEL)):
+        resolved[key] = quantities.value(resolved[key], header, quantity, f"cosmic_rays: {key}")
+    quantities.check_unit(header, resolved["gain"], config, "cosmic_rays: gain")
+    return resolved
+
+
+def detect(data: Any, mask: Any, parameters: Parameters) -> Detection:
+    """Find cosmic rays with the detector that the parameters name.
+
+    Parameters
+    ----------
+    data : ndarray or Pixels
+        2-D image, in adu or electrons, sky included. Pixels that are not
+        finite count as masked, are never flagged and do no harm to their neighbours.
+    mask : ndarray of bool or None
+        Pixels that the detector leaves alone; same shape. Of both, rows are taken in bands.
+    parameters : dict
+        The configuration's ``cosmic_rays``, `resolve`d.
+
+    Returns
+    -------
+    Detection
+    """
+
+    def finite_values() -> Iterator[NDArray[Any]]:
+        for rows in bands(data.shape):
+            values = data[rows]
+            yield values[np.isfinite(values)]
+
+    @cache
+    def overall() -> Any:
+        lower, upper = (median_of(finite_values, data.dtype, upper) for upper in (False, True))
+        return lower if lower == upper else np.mean((lower, upper))
+
+    def read(rows: slice) -> tuple[NDArray[Any], Mask | None]:
+        top = max(rows.start - FILLED_FROM, 0)
+        inner = slice(rows.start - top, rows.stop - top)
+        values, known = data[top : rows.stop + FILLED_FROM], None if mask is None else mask[rows]
+        finite = np.isfinite(values)
+        if not finite.all():
+            values = fill(values, finite, overall)
+            known = ~finite[inner] if known is None else known | ~finite[inner]
+        return values[inner], known
+
+    keywords = {key: value for key, value in parameters.items() if key not in _NOT_FOR_DETECTOR}
+    return DETECTORS[parameters["detector"]](read, data.shape, keywords)
+
+
+def pixels_at_a_time(shape: tuple[int, int], parameters: Parameters) -> int:
+    """Reckon how many pixels of an image the detector holds at a time, at the most.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Of the image.
+    parameters : dict
+        The configuration's ``cosmic_rays``.
+    """
+    if parameters["detector"] != "lightmask":
+        return shape[0] * shape[1]
+    kernel = parameters["psfk"] or []
+    side = max([len(kernel), *map(len, kernel)]) if kernel else parameters["psfsize"]
+    convolves = parameters["fsmode"] == "convolve"
+    return pixels_of_bands(shape, parameters["niter"], side if convolves else 0)
+
+
+def _lightmask(read: Read, shape: tuple[int, int], keywords: Parameters) -> Detection:
+    """L.A.Cosmic by `lightmask.detect`, which gives what ccdproc does, faster."""
+    mask, counts = mask_cosmics(read, shape, verbose=True, **keywords)
+    return Detection(mask, list(counts))
+
+
+def _ccdproc(read: Read, shape: tuple[int, int], keywords: Parameters) -> Detection:
+    """L.A.Cosmic (van Dokkum 2001, PASP 113, 1420) by `ccdproc.cosmicray_lacosmic`, of the whole image at once."""
+    # Only this detector needs ccdproc, which takes a second to import.
+    import ccdproc
+    from astropy.nddata import CCDData
+
+    if min(shape) < LEAST_SIDE:
+        raise ValueError(f"an image of {shape[1]}x{shape[0]} is too small for the detector ccdproc")
+    data, mask = read(slice(0, shape[0]))
+    keywords = dict(keywords)
+    if keywords["psfk"] is not None:
+        keywords["psfk"] = np.array(keywords["psfk"], np.float32)
+    # The gain has been checked against the unit of the data, and gain times
+    # adu is what the detector computes with in either case.
+    ccd = CCDData(data, unit="adu", mask=mask)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):  # the only way in which it tells its counts
+        found = ccdproc.cosmicray_lacosmic(ccd, verbose=True, **keywords)
+    print(printed.getvalue(), end="")
+    counts = re.findall(r"(\d+) cosmic pixels this iteration", printed.getvalue())
+    cosmic = found.mask
+    if mask is not None:
+        # ccdproc returns the union; a detector never flags what is masked already.
+        cosmic = cosmic & ~mask
+    return Detection(cosmic, [int(count) for count in counts])
+
+
+DETECTORS: dict[str, Callable[[Read, tuple[int, int], Parameters], Detection]] = {
+    "lightmask": _lightmask,
+    "ccdproc": _ccdproc,
+}

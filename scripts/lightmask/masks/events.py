@@ -1,0 +1,206 @@
+"""Cosmic-ray events: connected pixels that were flagged, how strong they are, and what they sit on."""
+
+import math
+import os
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightmask.bits import Flag
+from lightmask.fits import bands, whole_file
+
+CUTOUT = 24
+"""Side of the surroundings of an event in which its background is taken, in pixels."""
+STRONGEST = 100
+"""Events of which is asked what they sit on, at the most."""
+NEAR = 2
+"""How far from its brightest pixel the source that an event sits on must show, in pixels."""
+ON_SOURCE = 3
+"""By how many sigma of the noise its surroundings must be brighter than the background."""
+
+
+class Event(NamedTuple):
+    """A cosmic ray: its brightest pixel and its box, counted from 0, its pixels, their sum above the sky."""
+
+    x: int
+    y: int
+    left: int
+    bottom: int
+    right: int
+    top: int
+    pixels: int
+    signal: float
+
+
+class Events:
+    """The cosmic-ray events of a frame.
+
+    Parameters
+    ----------
+    data : ndarray or Pixels
+        The frame, 2-D; NaN has no signal.
+    flags : ndarray of uint8
+        Bits of `~lightmask.bits.Flag`, same shape. COSMIC pixels that touch at a side
+        or a corner are one event.
+    """
+
+    def __init__(self, data: Any, flags: NDArray[np.uint8]):
+        self.data, self.flags = data, flags
+        self.sky = _median(data[tuple(slice(None, None, math.ceil(length / 512)) for length in data.shape)], 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):  # whatever a frame holds
+            self._runs = runs(data, flags, self.sky)
+        self._group = connected(self._runs.y, self._runs.x, self._runs.length)
+        self.pixels = np.bincount(self._group, self._runs.length).astype(int)
+        self.signal = np.bincount(self._group, self._runs.signal)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def strongest(self, most: int | None = None) -> list[Event]:
+        """List so many events, or all, by their sum above the sky of the whole frame."""
+        found = self._runs
+        chosen = np.argsort(-self.signal, kind="stable")[:most]
+        by_group = np.argsort(self._group, kind="stable")
+        ends = np.cumsum(np.bincount(self._group, minlength=len(self)))
+        events = []
+        for number in chosen:
+            own = by_group[ends[number - 1] if number else 0 : ends[number]]
+            run = own[np.argmax(found.highest[own])]
+            events.append(
+                Event(
+                    int(found.brightest[run]),
+                    int(found.y[run]),
+                    left=int(found.x[own].min()),
+                    bottom=int(found.y[own].min()),
+                    right=int((found.x[own] + found.length[own]).max()) - 1,
+                    top=int(found.y[own].max()),
+                    pixels=int(self.pixels[number]),
+                    signal=float(self.signal[number]),
+                )
+            )
+        return events
+
+    def background(self, event: Event) -> float:
+        """Give the median of the pixels around an event that have no flag."""
+        cutout = around(event, self.data.shape)
+        return _median(self.data[cutout][self.flags[cutout] == 0], self.sky)
+
+    def on_sources(self) -> float:
+        """Give the fraction of cosmic-ray pixels whose event sits on a source.
+
+        That is where the pixels around its brightest one that are not flagged
+        themselves are brighter than the background: so are the wings of a star,
+        but not the neighbours of a particle's track. Of a crowd of events the
+        strongest are asked.
+        """
+        events = self.strongest(STRONGEST)
+        with np.errstate(over="ignore", invalid="ignore"):
+            on = sum(event.pixels for event in events if self._sits_on_source(event))
+        return on / sum(event.pixels for event in events) if events else 0.0
+
+    def _sits_on_source(self, event: Event) -> bool:
+        cutout = around(event, self.data.shape)
+        free = (self.flags[cutout] == 0) & np.isfinite(self.data[cutout])
+        background = self.data[cutout][free].astype(np.float64)
+        near = tuple(slice(max(at - NEAR, 0), at + NEAR + 1) for at in (event.y, event.x))
+        values = self.data[near][(self.flags[near] == 0) & np.isfinite(self.data[near])]
+        if not values.size:
+            return False
+        middle = np.median(background)
+        noise = 1.4826 * np.median(np.abs(background - middle))
+        return bool(np.median(values) > middle + ON_SOURCE * noise)
+
+
+class Runs(NamedTuple):
+    """Runs of cosmic-ray pixels within a row.
+
+    Where they begin, how long they are, sum and maximum above the sky, and x of the brightest pixel.
+    """
+
+    y: NDArray[np.intp]
+    x: NDArray[np.intp]
+    length: NDArray[np.intp]
+    signal: NDArray[np.float64]
+    highest: NDArray[np.float64]
+    brightest: NDArray[np.intp]
+
+
+def runs(data: Any, flags: NDArray[np.uint8], sky: float) -> Runs:
+    """Find the runs of cosmic-ray pixels, in bands of rows, so that little memory is needed."""
+    found = []
+    for rows in bands(flags.shape):
+        at = np.flatnonzero(flags[rows] & np.uint8(Flag.COSMIC))
+        if at.size:
+            y, x = np.divmod(at, flags.shape[1])
+            values = data[rows][y, x]
+            above = values.astype(np.float64) - sky
+            above[~np.isfinite(above)] = 0  # NaN has no signal
+            # A run begins where the pixel before is not its neighbour, or ends a row.
+            first = np.flatnonzero((np.diff(at, prepend=-2) != 1) | (x == 0))
+            length = np.diff(first, append=at.size)
+            sums, highest = (ufunc.reduceat(above, first) for ufunc in (np.add, np.maximum))
+            known = np.where(np.isfinite(values), values, -np.inf)
+            at_maximum = np.flatnonzero(known == np.maximum.reduceat(known, first).repeat(length))
+            brightest = at_maximum[np.searchsorted(at_maximum, first)]  # the first of equal ones
+            found.append((y[first] + rows.start, x[first], length, sums, highest, x[brightest]))
+    return Runs(*map(np.concatenate, zip(*found, strict=True))) if found else Runs(*np.zeros((6, 0), int))
+
+
+def connected(y: NDArray[np.intp], x: NDArray[np.intp], length: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Find the groups of runs that touch, at a side or a corner.
+
+    All runs that touch get the lowest number among them, again and again until nothing
+    changes: hundreds of thousands of groups take no longer than a few.
+
+    Parameters
+    ----------
+    y, x, length : ndarray of int
+        Runs, from row to row and from left to right: where they begin, how long they are.
+
+    Returns
+    -------
+    ndarray of int
+        For each run the number of its group, from 0.
+    """
+    if not y.size:
+        return np.zeros(0, np.intp)
+    stride = int((x + length).max()) + 1  # the one more keeps the end of a row from the beginning of the next
+    first = y * stride + x
+    last = first + length - 1
+    low = np.searchsorted(last, first + stride - 1)
+    links = np.searchsorted(first, last + stride + 1, side="right") - low
+    one = np.arange(first.size).repeat(links)
+    other = np.arange(one.size) + (low - np.cumsum(links) + links).repeat(links)
+    group = np.arange(first.size)
+    while (unlike := group[one] != group[other]).any():
+        one, other = one[unlike], other[unlike]
+        np.minimum.at(group, np.maximum(group[one], group[other]), np.minimum(group[one], group[other]))
+        while (group != group[group]).any():
+            group = group[group]
+    return np.unique(group, return_inverse=True)[1]
+
+
+def _median(values: NDArray[Any], otherwise: float) -> float:
+    values = values[np.isfinite(values)].astype(np.float64)
+    return float(np.median(values)) if values.size else otherwise
+
+
+def around(event: Event, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Cut out the surroundings of a cosmic ray, within the frame."""
+    starts = [
+        max(0, min(at - CUTOUT // 2, length - CUTOUT)) for at, length in zip((event.y, event.x), shape, strict=True)
+    ]
+    return slice(starts[0], starts[0] + CUTOUT), slice(starts[1], starts[1] + CUTOUT)
+
+
+def write_regions(events: Iterable[Event], path: str | os.PathLike) -> None:
+    """Write a region file for DS9: a box around each event, in image coordinates."""
+    lines = ["# Region file format: DS9 version 4.1", "global color=red", "image"]
+    for event in events:
+        x, y = (event.left + event.right) / 2 + 1, (event.bottom + event.top) / 2 + 1
+        width, height = event.right - event.left + 1, event.top - event.bottom + 1
+        lines.append(f"box({x:g},{y:g},{width},{height},0) # tag={{cosmic}}")
+    with whole_file(path) as part:
+        part.write_text("\n".join(lines) + "\n", encoding="ascii")

@@ -1,0 +1,112 @@
+"""Masks that the frames of a camera share: which can be made from the flats and darks of a night."""
+
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightmask.errors import FrameError
+from lightmask.fits import Header, Value, image_hdu, write
+from lightmask.masks.flags import count_text
+from lightmask.masks.provenance import add_card, add_source
+from lightmask.masks.sources import told, write_left_out
+from lightmask.messages import warn
+
+
+class Output(NamedTuple):
+    """Where a mask is written.
+
+    Attributes
+    ----------
+    mask : path
+        FITS file: 8-bit, 1 is bad.
+    left_out : path
+        JSON file: which sources could not be used, and whether a mask was made of the others.
+    """
+
+    mask: str | os.PathLike
+    left_out: str | os.PathLike
+
+
+def write_mask(
+    mask: NDArray[np.bool_],
+    kind: str,
+    cards: dict[str, str],
+    header: Header,
+    keywords: Iterable[str],
+    parameters: dict[str, Value],
+    sources: Iterable[tuple[str, str]],
+    output: str | os.PathLike,
+) -> None:
+    """Write a mask as the guide's chapters do, and print how many pixels it has.
+
+    Parameters
+    ----------
+    mask : ndarray of bool
+        True is bad; 2-D.
+    kind : str
+        ``flat`` or ``dark``.
+    cards : dict
+        What `type_cards` gave.
+    header : Header
+        Of a frame that it was made from.
+    keywords : iterable of str
+        What to take over from there.
+    parameters : dict
+        How the mask was made.
+    sources : iterable of (str, str)
+        Name and SHA-256 of every frame that it was made from.
+    output : path
+        FITS file: 8-bit, 1 is bad.
+    """
+    hdu = image_hdu(mask.view(np.uint8))
+    for keyword, said in cards.items():
+        hdu.header.set(keyword, said)
+    for keyword in keywords:
+        if keyword not in hdu.header:
+            hdu.header.take(header, keyword)
+    add_card(hdu.header, "VERSION")
+    for keyword, value in parameters.items():
+        add_card(hdu.header, keyword, value)
+    count = int(np.count_nonzero(mask))
+    text = count_text(count, mask.size)
+    print(f"{kind} mask: {text}")
+    add_card(hdu.header, "PIXELS", count, text)
+    for number, (name, digest) in enumerate(sources, 1):
+        add_source(hdu.header, f"{kind}{number}", name, digest)
+    write([hdu], output)
+
+
+def write_empty_mask(
+    kind: str, shape: tuple[int, ...], left_out: list[dict[str, str]], required: bool, output: Output
+) -> None:
+    """Write a mask without bad pixels where no flat or dark can be used, so that frames are masked without it.
+
+    It does not say that it is a flat mask or a dark mask: in the folder of another night it must not pass for one.
+
+    Parameters
+    ----------
+    kind : str
+        ``flat`` or ``dark``.
+    shape : tuple of int
+        Of the frames that need the mask.
+    left_out : list of dict
+        Of `lightmask.masks.sources.usable`.
+    required : bool
+        Whether frames must have such a mask.
+    output : Output
+        Where to write.
+
+    Raises
+    ------
+    FrameError
+        If it is required. The message names all sources.
+    """
+    if required:
+        raise FrameError(told(left_out))
+    warn(f"no {kind} mask can be made: none of its {len(left_out)} sources can be used; frames are masked without it")
+    made: dict[str, Value] = {"METHOD": "none, no source could be used"}
+    write_mask(np.zeros(shape, np.bool_), kind, {}, Header(), (), made, (), output.mask)
+    write_left_out(left_out, False, output.left_out)

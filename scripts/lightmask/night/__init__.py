@@ -1,0 +1,32 @@
+"""What a folder holds, and what its headers say: files, types, masks that apply, configuration, tables."""
+
+from lightmask.night import names, quantities
+from lightmask.night.configuration import validated
+from lightmask.night.matching import FLAG_OF_KIND
+from lightmask.night.names import from_cell
+from lightmask.night.quantities import GAIN, READNOISE, SATLEVEL, exposure_of, gain_of
+from lightmask.night.remarks import YEARS, Row, exposure_area, number, rate_unit
+from lightmask.night.summary import FRAME_COLUMNS, NOT_YET, summary_rows, write_csv, write_summary
+
+__all__ = [
+    "FLAG_OF_KIND",
+    "FRAME_COLUMNS",
+    "GAIN",
+    "NOT_YET",
+    "READNOISE",
+    "SATLEVEL",
+    "YEARS",
+    "Row",
+    "exposure_area",
+    "exposure_of",
+    "from_cell",
+    "gain_of",
+    "names",
+    "number",
+    "quantities",
+    "rate_unit",
+    "summary_rows",
+    "validated",
+    "write_csv",
+    "write_summary",
+]

@@ -1,0 +1,320 @@
+"""Check a configuration against the schema, fill in defaults, and say plainly what is wrong."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import date
+from difflib import get_close_matches
+from functools import cache
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightmask.messages import printable
+from lightmask.night import matching
+
+if TYPE_CHECKING:  # it takes long to import, and jobs, which get a checked configuration, need it not
+    from jsonschema.exceptions import ValidationError
+
+Config = dict[str, Any]
+IN_WORDS = {
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "string": "text",
+    "array": "a list",
+    "object": "a section of keys",
+    "null": "null",
+}
+READERS: dict[str, Callable[[str], Any]] = {
+    "integer": lambda text: _whole(float(text)) if set(text) & set(".en") else int(text),
+    "number": lambda text: float(text) if set(text) & set(".en") else int(text),
+    "boolean": {"true": True, "yes": True, "false": False, "no": False}.__getitem__,
+    "null": {"null": None}.__getitem__,
+}
+NO_FOLDER = (
+    "configuration: frames: found no folder; expected one; write --config frames=FOLDER, or `frames: FOLDER` in the "
+    "config.yaml of the working directory; --config frames=results/demo masks the demo night"
+)
+WRITTEN = re.compile(r"[A-Z0-9_-]{1,8}|[A-Z0-9_-]+( [A-Z0-9_-]+)*", re.IGNORECASE)
+"""Keywords that the FITS standard and its HIERARCH convention let us write; we read others too."""
+LONGEST_FOUND = 200
+"""Characters of a value that a message shows."""
+MOST_VALUES = 10_000
+"""Values of a configuration, with each alias written out."""
+DEEPEST = 20
+"""Levels of sections and lists inside each other."""
+
+
+@cache
+def schema() -> Config:
+    """Read the schema: every key with its type, default, unit and description."""
+    import yaml
+
+    return yaml.safe_load(Path(__file__).with_name("config.schema.yaml").read_text(encoding="utf-8"))
+
+
+def validated(config: Config) -> Config:
+    """Check a configuration and complete it with defaults.
+
+    Parameters
+    ----------
+    config : dict
+        As read from YAML; may be partial. It is not changed.
+
+    Returns
+    -------
+    dict
+        Every key of the schema; where a null stands for another key's value, that value.
+
+    Raises
+    ------
+    ValueError
+        One line for every key that is unknown or has a value of a wrong kind.
+    """
+    from jsonschema import Draft202012Validator
+
+    _check_size(config)
+    complete = _completed(config, schema())
+    validator = Draft202012Validator(schema())
+    problems = [text for error in validator.iter_errors(complete) for text in _explained(error)]
+    if isinstance(complete, dict):
+        problems += _unusable(complete)
+    problems = problems or list(_unwritable(complete))
+    if problems:
+        raise ValueError("\n".join(sorted(map(printable, problems))))
+    for key, (section, other) in {"gain": ("cosmic_rays", "gain"), "exposure": ("table_keywords", "exposure")}.items():
+        if complete["make_dark_mask"][key] is None:
+            complete["make_dark_mask"][key] = complete[section][other]
+    return complete
+
+
+def of_run(config: Config, work: str | os.PathLike[str] = ".") -> Config:
+    """Check the configuration of a run, which must name a folder, and complete it with defaults.
+
+    Parameters
+    ----------
+    config : dict
+        As for `validated`.
+    work : path
+        The working directory. The command line and YAML read some names as numbers or dates: a folder here
+        whose name is read as the value of ``frames`` is taken.
+
+    Returns
+    -------
+    dict
+        As from `validated`.
+
+    Raises
+    ------
+    ValueError
+        As from `validated`; also if there is no folder, or not one only that can be meant.
+    """
+    problems, chosen = [], config
+    if isinstance(config, dict):
+        try:
+            chosen = {**config, "frames": _folder(config.get("frames"), work)}
+        except ValueError as error:
+            problems.append(printable(str(error)))
+            chosen = {key: value for key, value in config.items() if key != "frames"}
+    try:
+        complete = validated(chosen)
+    except ValueError as error:
+        problems.append(str(error))
+    if problems:
+        raise ValueError("\n".join(problems))
+    return complete
+
+
+def _folder(found: Any, work: str | os.PathLike[str]) -> Any:
+    """Find the folder that is meant where its name was read as something else than text."""
+    if found is None:
+        raise ValueError(NO_FOLDER)
+    if not isinstance(found, bool | int | float | date):
+        return found
+    meant = sorted(
+        entry.name for entry in os.scandir(work) if entry.is_dir() and repr(found) in map(repr, _readings(entry.name))
+    )
+    if len(meant) == 1:
+        return meant[0]
+    said = f"the folders {', '.join(meant)} are" if meant else "no folder here is"
+    example = f"./{meant[0] if meant else 'FOLDER'}"
+    raise ValueError(
+        f"configuration: frames: found {_shown(found)}, and {said} read so; expected one folder; write "
+        f'--config frames={example}, or frames: "{example}" in a file'
+    )
+
+
+def _readings(name: str) -> Iterator[Any]:
+    """Give what a name becomes on the command line of the workflow, and in a YAML file."""
+    import yaml
+
+    for reader in (int, float, {"True": True, "False": False}.__getitem__):
+        with suppress(ValueError, KeyError):
+            yield reader(name)
+            break
+    with suppress(ValueError, yaml.YAMLError):
+        yield yaml.safe_load(name)
+
+
+def _check_size(config: Any) -> None:
+    """Refuse what would take for ever to check: values that hold themselves, or share parts that multiply."""
+    left = [(config, 0, "the whole")]
+    for _ in range(MOST_VALUES):
+        if not left:
+            return
+        value, depth, where = left.pop()
+        if depth > DEEPEST:
+            raise ValueError(
+                f"configuration: {printable(where)}: found a value that holds itself, or is more than {DEEPEST} levels "
+                "deep; expected fewer levels; take brackets out"
+            )
+        if isinstance(value, int) and value.bit_length() > sys.float_info.max_exp:
+            raise ValueError(
+                f"configuration: {printable(where)}: found a number of more than 300 digits; expected a smaller one"
+            )
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                below = where if not isinstance(key, str) else f"{where}.{key}" if depth else key
+                left += [(key, depth + 1, where), (inner, depth + 1, below)]
+        elif isinstance(value, list):
+            left += [(inner, depth + 1, where) for inner in value]
+    raise ValueError(
+        f"configuration: found more than {MOST_VALUES} values; expected fewer; take aliases out, which repeat values"
+    )
+
+
+def _completed(value: Any, rule: Config) -> Any:
+    if value is None and "properties" in rule:
+        value = {}  # a section whose keys are all commented out
+    if isinstance(value, dict) and "properties" in rule:
+        known = rule["properties"]
+        filled = {key: value.get(key, part.get("default")) for key, part in known.items()}
+        filled |= {key: inner for key, inner in value.items() if key not in known}
+        return {key: _completed(inner, known.get(key, {})) for key, inner in filled.items()}
+    return _typed(value, rule)
+
+
+def _typed(value: Any, rule: Config) -> Any:
+    """Read numbers and booleans inside a ``--config 'a={b: 1}'``, which come as text."""
+    if isinstance(value, list):
+        return [_typed(item, rule.get("items", {})) for item in value]
+    types = rule.get("type", [])
+    for name in [types] if isinstance(types, str) else types:
+        if isinstance(value, str) and name in READERS:
+            with suppress(ValueError, KeyError):
+                return READERS[name](value.strip().lower())
+    if isinstance(value, float) and "integer" in types and value.is_integer():
+        return int(value)  # 4.0, which the schema takes for a whole number, but range() does not
+    return value
+
+
+def _whole(number: float) -> int:
+    if not number.is_integer():
+        raise ValueError(number)
+    return int(number)
+
+
+def _unusable(config: Config, above: str = "") -> Iterator[str]:
+    """Find what a schema cannot express."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _unusable(value, f"{above}{key}.")
+        elif _not_finite(value):
+            yield f"configuration: {above}{key}: found {_shown(value)}; expected finite numbers"
+        elif key == "psfk" and isinstance(value, list) and all(isinstance(row, list) for row in value):
+            lengths = {len(row) for row in value} | {len(value)}
+            if len(lengths) > 1 or 0 in {length % 2 for length in lengths}:
+                yield f"configuration: {above}{key}: found {_shown(value)}; expected rows of one odd length, as many"
+
+
+def _not_finite(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_not_finite, value))
+    return isinstance(value, float) and not isfinite(value)
+
+
+def _unwritable(config: Config) -> Iterator[str]:
+    """Find what the header of a mask that is made could not hold."""
+    for kind, meanings in (("flat", "flat_mask"), ("dark", "dark_mask")):
+        if config["static_masks"][kind] == "folder":
+            continue
+        for keyword, said in matching.type_cards(kind, config).items():
+            remedy = f"or set static_masks: {{{kind}: folder}}, to make no {kind} mask"
+            if not WRITTEN.fullmatch(keyword):
+                yield (
+                    f"configuration: frame_type.keywords: found {_shown(keyword)} as the first, which masks get; "
+                    f"expected letters, digits, - and _; put another first, {remedy}"
+                )
+            elif not matching.can_hold(keyword, said):
+                yield (
+                    f"configuration: frame_type.{meanings}: found {_shown(said)}, which masks get; expected a value "
+                    f"that a FITS header can hold, of ASCII, short enough for one card; add one, {remedy}"
+                )
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_FOUND else f"{text[:LONGEST_FOUND]}..."
+
+
+def _moved(key: str, value: Any) -> str:
+    """Say how keys that have this name elsewhere are written; nothing if there is none."""
+    places = [name for name in _names(schema()) if key in (name, name.rpartition(".")[2])]
+    said = str(value) if isinstance(value, str | int | float) and len(str(value)) <= LONGEST_FOUND else "VALUE"
+    written = []
+    for place in places:
+        section, _, last = place.rpartition(".")
+        written.append(f"{section}={{{last}: {said}}}" if section else f"{last}={said}")
+    in_file = f" (in a file {written[0].replace('=', ': ', 1)})" if written else ""
+    return f"write {' or '.join(written)}{in_file}" if written else ""
+
+
+def _names(rule: Config, above: str = "") -> Iterator[str]:
+    """Give the dotted name of every key that is no section."""
+    for key, part in rule["properties"].items():
+        if "properties" in part:
+            yield from _names(part, f"{above}{key}.")
+        else:
+            yield f"{above}{key}"
+
+
+def _explained(error: "ValidationError") -> Iterator[str]:
+    from jsonschema.exceptions import best_match
+
+    where = ".".join(map(str, error.absolute_path))
+    if error.validator == "additionalProperties" and isinstance(error.validator_value, bool):
+        known = error.schema["properties"]
+        for key in sorted(set(error.instance) - set(known), key=str):
+            near = get_close_matches(str(key), known, n=1)
+            hint = _moved(str(key), error.instance[key])
+            hint = hint or (f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}")
+            yield f"configuration: {where + '.' if where else ''}{key}: unknown key; {hint}"
+        return
+    error = best_match([error]) or error
+    if error.validator in ("minimum", "maximum", "exclusiveMinimum") and _not_finite(error.instance):
+        return  # said already
+    expected = error.message
+    if error.validator == "type":
+        types = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
+        expected = f"expected {' or '.join(IN_WORDS[name] for name in types)}"
+        if types == ["string"] and isinstance(error.instance, int | float):
+            expected += "; put it in quotes"
+    elif error.validator == "enum":
+        expected = f"expected one of {', '.join(map(str, error.validator_value))}"
+    elif error.validator in ("minimum", "exclusiveMinimum"):
+        above = "at least" if error.validator == "minimum" else "more than"
+        expected = f"expected {above} {error.validator_value}"
+    elif error.validator == "maximum":
+        expected = f"expected at most {error.validator_value}"
+    elif error.validator in ("maxItems", "maxLength"):
+        expected = f"expected at most {error.validator_value} {'rows' if error.validator == 'maxItems' else 'letters'}"
+    elif error.validator == "pattern":
+        expected = (
+            "expected a keyword that a FITS header can have: ASCII without =, single blanks, not COMMENT and the like"
+        )
+    elif error.validator == "not":
+        expected = "expected an odd number"
+    yield f"configuration: {where or 'the whole'}: found {_shown(error.instance)}; {expected}"

@@ -1,0 +1,111 @@
+"""The night at a glance: how often cosmic rays hit, which frames are odd and why, as a picture and a table."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from lightmask.messages import without_middle
+
+Row = Mapping[str, Any]
+LEAST_FRAMES = 4
+"""With fewer frames there is no telling which one is odd."""
+CERTAIN, MUCH = 5, 1.5
+"""A frame is odd if it is so many sigma of a Poisson count away, and by this factor."""
+ON_SOURCES, LEAST_EVENTS = 0.3, 10
+MANY_SATURATED = 1e-3
+"""Fraction of a frame's pixels."""
+EXPOSURES, PIXEL_SIZES = (1e-6, 1e9), (1e-3, 1e4)
+"""Least and most that an exposure time in s, and the side of a pixel in um, can be. A header may hold any number."""
+YEARS = 1900, 2199
+"""First and last year of dates that can be drawn."""
+
+
+def number(value: Any) -> float:
+    """Read a number from a table; NaN where there is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):  # of a whole number that is too large
+        return math.nan
+
+
+def within(value: Any, limits: tuple[float, float]) -> float:
+    """Read a number from a table; NaN where there is none, or where it is out of limits."""
+    found = number(value)
+    return found if limits[0] <= found <= limits[1] else math.nan
+
+
+def exposure_area(row: Row) -> float:
+    """Give what a frame's cosmic rays are in proportion to: seconds times cm², or times Mpix.
+
+    The former where the pixel size is known. NaN without an exposure time.
+    """
+    side = within(row["pixel_size"], PIXEL_SIZES)
+    per_pixel = 1e-6 if math.isnan(side) else (side * 1e-4) ** 2
+    found = within(row["exposure"], EXPOSURES) * number(row["pixels"]) * per_pixel
+    return found if found > 0 else math.nan
+
+
+def rate_unit(rows: Iterable[Row]) -> str:
+    """Give the unit of the rates of a night: of area if the pixel size of every frame is known."""
+    known = all(within(row["pixel_size"], PIXEL_SIZES) > 0 for row in rows)
+    return "s⁻¹ cm⁻²" if known else "s⁻¹ Mpix⁻¹"
+
+
+def remarks(rows: Sequence[Row]) -> list[str]:
+    """Say what is odd about each frame, compared with the rest of the night, and what of its header cannot be used.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        ``exposure``, ``pixel_size``, ``pixels``, ``cosmic``, ``saturated``, ``events`` and
+        ``on_sources`` of each frame; blank where unknown.
+
+    Returns
+    -------
+    list of str
+        Empty for a frame that is like the others.
+    """
+    unusable = [_unusable(row) for row in rows]
+    if rate_unit(rows) != "s⁻¹ cm⁻²":
+        rows = [{**row, "pixel_size": ""} for row in rows]
+    rates = [number(row["cosmic"]) / exposure_area(row) for row in rows]
+    known = [rate for rate in rates if math.isfinite(rate)]
+    usual = median(known) if len(known) >= LEAST_FRAMES else math.nan
+    saturated = [number(row["saturated"]) / number(row["pixels"]) for row in rows if number(row["pixels"]) > 0]
+    usually_saturated = median(saturated) if len(saturated) >= LEAST_FRAMES else math.nan
+    found = []
+    for row, rate, said in zip(rows, rates, unusable, strict=True):
+        expected = usual * exposure_area(row)
+        # Pixels of one event come together: the noise is that of events. Where the median frame has none,
+        # some frames have one all the same.
+        per_event = number(row["cosmic"]) / number(row["events"]) if number(row["events"]) > 0 else 1.0
+        away = CERTAIN * math.sqrt(max(expected, per_event) * per_event) if math.isfinite(expected) else math.nan
+        if rate > MUCH * usual and number(row["cosmic"]) > expected + away:
+            said.append(
+                f"{rate / usual:.1f} times the usual cosmic-ray pixels for its exposure"
+                if usual > 0
+                else f"{number(row['cosmic']):.0f} cosmic-ray pixels, and usually none"
+            )
+        if rate < usual / MUCH and number(row["cosmic"]) < expected - away:
+            said.append(f"only {rate / usual:.2f} of the usual cosmic-ray pixels for its exposure")
+        if number(row["events"]) >= LEAST_EVENTS and number(row["on_sources"]) > ON_SOURCES:
+            said.append(
+                f"{number(row['on_sources']):.0%} of its cosmic-ray pixels sit on sources: "
+                "are stars taken for cosmic rays? (raise objlim or sigclip)"
+            )
+        share = number(row["saturated"]) / (number(row["pixels"]) or math.nan)
+        if share > MANY_SATURATED and share > CERTAIN * usually_saturated:
+            said.append(f"{share:.2%} of its pixels are saturated, usually {usually_saturated:.2%}")
+        found.append("; ".join(said))
+    return found
+
+
+def _unusable(row: Row) -> list[str]:
+    """Say which values of a header that rates depend on cannot be used."""
+    said = []
+    for column, (least, most), unit in (("exposure", EXPOSURES, "s"), ("pixel_size", PIXEL_SIZES, "um")):
+        if row[column] != "" and math.isnan(within(row[column], (least, most))):
+            found = without_middle(str(row[column]), 40)
+            said.append(f"its {column} is not used: {found}, expected {least:g} to {most:g} {unit}; correct its header")
+    return said

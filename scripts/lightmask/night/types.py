@@ -1,0 +1,138 @@
+"""What each file of a night is, as its header says: LIGHT frame, mask, flat, dark."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lightmask import messages
+from lightmask.fits import Value, shape_text
+from lightmask.night import names
+from lightmask.night.quantities import first, problem_of_dark
+
+LIGHT, FLAT, DARK, FLAT_MASK, DARK_MASK = "light", "flat", "dark", "flat mask", "dark mask"
+FOREIGN_RESULTS = "results of a run"
+"""Type of a folder that another run of the workflow writes to, which is not searched."""
+OWN_KEYWORD = "LIGHTMASK VERSION"
+"""Keyword of every file that the workflow writes; of them only flat and dark masks are taken in again."""
+LONGEST_TEXT = 1000
+"""Letters of a text of a header in tables. It may have millions, and readers of CSV take 131,072 in a field."""
+TILE_HEIGHT = "ZTILE2"
+"""Keyword of tile-compressed frames, one row of pixels where it is missing. The memory to undo it depends on it."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One FITS file of the night, as its header describes it.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the frames folder.
+    type : str
+        ``light``, ``flat``, ``dark``, ``flat mask``, ``dark mask``, or what the header says
+        otherwise; empty if it says nothing or could not be read.
+    shape : tuple of int
+        (rows, columns); empty if there is no 2-D image.
+    cards : dict
+        Keywords that were asked for, as far as the header has them.
+    problem : str
+        Why the file cannot be used; empty if it can.
+    stands_back : bool
+        Whether another frame has the name that its results should have.
+    """
+
+    path: str
+    type: str = ""
+    shape: tuple[int, ...] = ()
+    cards: dict[str, Value] = field(default_factory=dict)
+    problem: str = ""
+    stands_back: bool = False
+
+    @cached_property
+    def name(self) -> str:
+        """Name of the results, encoded."""
+        return names.shortened(names.encode(self.path)) if self.stands_back else names.output_name(self.path)
+
+    @property
+    def to_mask(self) -> bool:
+        """Whether this is a LIGHT frame, or might be one but cannot be read."""
+        return self.type == LIGHT or bool(self.problem and not self.type)
+
+
+def keywords_needed(config: dict[str, Any]) -> list[str]:
+    """List all header keywords that a configuration names for types, tables and matching."""
+    types = config["frame_type"]
+    lists = [types["keywords"], types["combined"], *config["table_keywords"].values(), *config["match"].values()]
+    exposure = config["make_dark_mask"]["exposure"]
+    lists.append([exposure] if isinstance(exposure, str) else exposure if isinstance(exposure, list) else [])
+    gain = config["make_dark_mask"]["gain"]
+    lists.append([gain] if isinstance(gain, str) else [])
+    return sorted({keyword for keywords in lists for keyword in keywords} | {OWN_KEYWORD, TILE_HEIGHT, "BUNIT"})
+
+
+def frames(files: dict[str, Any], config: dict[str, Any]) -> list[Frame]:
+    """Tell what each scanned file is, by the configuration's frame types.
+
+    Two files whose results would have the same name are both a problem, and
+    so is one whose results would lie below a file of another's.
+    """
+    meanings = {
+        said.strip().casefold(): type_
+        for type_, key in (
+            (LIGHT, "light"),
+            (FLAT, "flat"),
+            (DARK, "dark"),
+            (FLAT_MASK, "flat_mask"),
+            (DARK_MASK, "dark_mask"),
+        )
+        for said in config["frame_type"][key]
+    }
+    found = []
+    for path, entry in files.items():
+        cards, problem = entry["cards"], entry["problem"]
+        said = str(first(cards, config["frame_type"]["keywords"]))
+        type_ = meanings.get(said.casefold(), said)
+        if OWN_KEYWORD in cards and type_ not in (FLAT_MASK, DARK_MASK):
+            type_ = "made by lightmask"
+        type_ = entry.get("type", type_)
+        if type_ == DARK and not problem:
+            problem = problem_of_dark(cards, config)
+        found.append(Frame(path, type_, tuple(entry["shape"]), cards, problem))
+    return _without_collisions(found)
+
+
+def _without_collisions(found: list[Frame]) -> list[Frame]:
+    by_name: dict[str, list[Frame]] = {}
+    for frame in found:
+        if frame.to_mask:
+            by_name.setdefault(frame.name, []).append(frame)
+    collisions = {}
+    for name, claimants in by_name.items():
+        above = [a for parent in list(Path(name).parents)[:-1] for a in by_name.get(str(parent), [])]
+        if len(claimants) + len(above) > 1:
+            for frame in claimants + above:
+                rivals = ", ".join(sorted({f.path for f in claimants + above} - {frame.path}))
+                collisions[frame.path] = f"its result {name} would collide with that of {rivals}; rename one"
+    return [
+        replace(f, problem=collisions[f.path], stands_back=f is not by_name[f.name][0]) if f.path in collisions else f
+        for f in found
+    ]
+
+
+def table_row(frame: Frame, config: dict[str, Any]) -> dict[str, Value]:
+    """Give the columns of the tables that come from the header, with line ends and the like escaped."""
+    keywords = config["table_keywords"]
+    binning = [str(frame.cards[keyword]) for keyword in keywords["binning"] if keyword in frame.cards]
+    row = {
+        "path": frame.path,
+        "type": frame.type,
+        "shape": shape_text(frame.shape),
+        "binning": "x".join(binning),
+        **{column: first(frame.cards, keys) for column, keys in keywords.items() if column != "binning"},
+    }
+    for column, value in row.items():
+        if isinstance(value, str):
+            text = messages.printable(value)
+            row[column] = text if len(text) <= LONGEST_TEXT or column == "path" else f"{text[:LONGEST_TEXT]}…"
+    return row

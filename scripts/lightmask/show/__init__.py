@@ -1,0 +1,6 @@
+"""Pictures and pages of frames, masks and the night."""
+
+from lightmask.show.night import draw_files, read_summary
+from lightmask.show.pictures import draw_combined_mask, draw_frame
+
+__all__ = ["draw_combined_mask", "draw_files", "draw_frame", "read_summary"]

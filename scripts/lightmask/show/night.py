@@ -1,0 +1,297 @@
+"""The night as a picture and as a page."""
+
+import csv
+import html
+import math
+import os
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lightmask.bits import BITS, Flag
+from lightmask.fits import whole_file
+from lightmask.messages import without_middle
+from lightmask.night import YEARS, Row, exposure_area, from_cell, number, rate_unit
+from lightmask.show.pictures import COLOURS, shown
+
+MOST_REMARKS, MOST_SETTINGS = 12, 10
+"""What is listed in the picture; the table has all."""
+
+
+def read_summary(path: str | os.PathLike) -> list[dict[str, str]]:
+    """Read the summary of a night."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return [{key: from_cell(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.PathLike) -> None:
+    """Draw what became of the frames of a night, over time, into a PNG file.
+
+    Parameters
+    ----------
+    rows, seconds
+        As of `night_figure`.
+    picture : path
+        Where to write.
+    """
+    figure = night_figure(rows, seconds)
+    with whole_file(picture) as part:
+        figure.savefig(part, format="png", metadata={"Software": None})
+
+
+def night_figure(rows: Sequence[Row], seconds: Sequence[float]) -> Any:
+    """Draw what became of the frames of a night, over time.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Of the summary.
+    seconds : sequence of float
+        How long masking each frame took; NaN if not known.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Its axes show, from above, the rates of cosmic-ray pixels and of events, the fraction of pixels
+        per reason, and the seconds.
+    """
+    # pyplot, and thereby a second of imports, is not needed.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.figure import Figure
+
+    unit = rate_unit(rows)
+    if "cm" not in unit:
+        rows = [{**row, "pixel_size": ""} for row in rows]
+    times, undated = _times(rows)
+    listed = [row for row in rows if row["remark"]][:MOST_REMARKS]
+    below = 0.75 + 0.22 * len(listed)  # inches, for the numbers of the last axis and the remarks
+    height = 10 + below
+    figure = Figure(figsize=(11, height), dpi=100)
+    # An automatic layout draws everything several times.
+    figure.subplots_adjust(left=0.105, right=0.83, top=1 - 0.5 / height, bottom=below / height, hspace=0.08)
+    FigureCanvasAgg(figure)
+    pixels, events, masked, duration = figure.subplots(4, 1, sharex=True)
+    _draw_settings(rows, times, seconds, (pixels, events, duration))
+    for name, bit in BITS.items():
+        share = [number(row[name.lower()]) / (number(row["pixels"]) or math.nan) for row in rows]
+        if any(part > 0 for part in share):
+            colour = tuple(part / 255 for part in COLOURS[Flag(bit)])
+            masked.plot(times, [part or math.nan for part in share], ".", color=colour, label=name, markersize=9)
+    for mark, row in enumerate(listed, 1):
+        n = rows.index(row)
+        y = number(row["cosmic"]) / exposure_area(row)
+        if math.isfinite(y):
+            pixels.plot(times[n], y, "o", markersize=15, markerfacecolor="none", markeredgecolor="black")
+            pixels.annotate(str(mark), (times[n], y), xytext=(10, 6), textcoords="offset points")
+    _style((pixels, events, masked, duration), unit)
+    if times and not isinstance(times[0], int):
+        locator = AutoDateLocator()
+        duration.xaxis.set_major_locator(locator)
+        duration.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        duration.set_xlabel("time of exposure (UTC)")
+    else:
+        duration.set_xlabel(plain(shown(f"frame, in order of names{undated}", 10)))
+    done = sum(bool(row["pixels"]) for row in rows)
+    title = f"{len(rows)} LIGHT frames" + (f", {len(rows) - done} of them without a result" if done < len(rows) else "")
+    figure.suptitle(title, x=0.02, y=1 - 0.1 / height, ha="left", va="top", fontsize=15)
+    if listed:
+        lines = [f"{mark}  {without_middle(row['path'], 60)}: {row['remark']}" for mark, row in enumerate(listed, 1)]
+        more = sum(bool(row["remark"]) for row in rows) - len(listed)
+        lines += [f"and {more} more in the summary"] * bool(more)
+        text = "\n".join(plain(shown(line, 9)) for line in lines)
+        figure.text(0.02, 0.1 / height, text, ha="left", va="bottom", fontsize=9)
+    return figure
+
+
+def _draw_settings(rows: Sequence[Row], times: Sequence[Any], seconds: Sequence[float], axes: Sequence[Any]) -> None:
+    """Draw rates and seconds, in a colour and with a mark per filter and exposure."""
+    pixels, events, duration = axes
+    settings = sorted({_setting(row) for row in rows})
+    palette = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+    for place, setting in enumerate(settings):
+        own = [n for n, row in enumerate(rows) if _setting(row) == setting]
+        style = {
+            "color": palette[place % len(palette)],
+            "marker": "osD^vP*"[place // len(palette) % 7],
+            "linestyle": "none",
+            "markersize": 6,
+        }
+        x = [times[n] for n in own]
+        # matplotlib leaves out of the legend what begins with _.
+        named = plain(shown(without_middle(setting, 24), 10))
+        label = f" {named}" * (place < MOST_SETTINGS) or None
+        pixels.plot(x, [number(rows[n]["cosmic"]) / exposure_area(rows[n]) for n in own], label=label, **style)
+        events.plot(x, [number(rows[n]["events"]) / exposure_area(rows[n]) for n in own], **style)
+        duration.plot(x, [seconds[n] for n in own], **style)
+
+
+def _style(axes: Sequence[Any], unit: str) -> None:
+    """Say what the axes show, and leave out what says nothing."""
+    pixels, events, masked, duration = axes
+    for axis, title in (
+        (pixels, f"cosmic-ray pixels\n[{unit}]"),
+        (events, f"cosmic-ray events\n[{unit}]"),
+        (masked, "fraction of pixels\nper reason"),
+        (duration, "time of the job\n[s]"),
+    ):
+        axis.set_ylabel(title)
+        axis.grid(color="0.9")
+        axis.spines[["top", "right"]].set_visible(False)
+    for axis in (pixels, events, duration):
+        axis.margins(y=0.15)
+        axis.set_ylim(0, 1.05 * axis.get_ylim()[1])
+    masked.set_yscale("log")
+    masked.yaxis.set_major_formatter("{x:g}")  # powers of ten as formulas take their time
+    masked.minorticks_off()
+    for axis in (pixels, masked):
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+
+
+def _setting(row: Row) -> str:
+    exposure = number(row["exposure"])  # shutters are not exact: 120.001 s is 120 s
+    return (
+        "  ".join(filter(None, [str(row["filter"]), f"{float(f'{exposure:.3g}'):g} s" if exposure > 0 else ""]))
+        or "all"
+    )
+
+
+def _times(rows: Sequence[Row]) -> tuple[list[Any], str]:
+    """Give the times of the exposures or, if not all of them can be drawn, the places in the table, and why."""
+    times = []
+    for row in rows:
+        said = str(row["date"]).strip()
+        try:
+            time = datetime.fromisoformat(said)
+            # One near the end of all years may not have a UTC.
+            time = time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+        except (ValueError, OverflowError):
+            time = datetime.min
+        if not YEARS[0] <= time.year <= YEARS[1]:
+            found = f"{said!r}, expected such as 2025-05-30T01:02:03" if said else "not known"
+            why = f": the date of {without_middle(str(row['path']), 30)} is {without_middle(found, 80)}"
+            return list(range(1, len(rows) + 1)), why if any(row["date"] for row in rows) else ""
+        times.append(time)
+    return times, ""
+
+
+def plain(text: str) -> str:
+    """Keep matplotlib from reading a text as a formula."""
+    return text.replace("$", r"\$")
+
+
+COLUMNS = {
+    "path": "frame",
+    "object": "object",
+    "filter": "filter",
+    "exposure": "exposure [s]",
+    "date": "date",
+    "masked": "masked",
+    "fraction": "fraction",
+    **{name.lower(): name for name in BITS},
+    "events": "events",
+    "on_sources": "on sources",
+    "remark": "remark",
+    "problem": "problem",
+}
+"""Columns of the page, and what stands above them."""
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Summary of the night</title>
+<style>
+body { font: 14px/1.4 system-ui, sans-serif; margin: 1.5rem; color: #222; background: #fff; }
+table { border-collapse: collapse; }
+th, td { padding: .25rem .6rem; text-align: left; white-space: nowrap; border-bottom: 1px solid #ddd; }
+th { position: sticky; top: 0; background: #fff; border-bottom: 2px solid #888; }
+th button { all: unset; cursor: pointer; font-weight: 600; }
+th button:focus-visible { outline: 2px solid #0072b2; }
+th[aria-sort=ascending] button::after { content: " \\25b2"; }
+th[aria-sort=descending] button::after { content: " \\25bc"; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.text { white-space: normal; min-width: 14rem; }
+</style>
+</head>
+<body>
+<table>
+<thead><tr>%(head)s</tr></thead>
+<tbody>
+%(body)s
+</tbody>
+</table>
+<script>
+// A click on the name of a column sorts by it, another one the other way round; what is empty stays last.
+for (const button of document.querySelectorAll("th button")) {
+  button.addEventListener("click", () => {
+    const head = button.parentElement;
+    const down = head.getAttribute("aria-sort") === "ascending";
+    for (const other of head.parentElement.children) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    const body = document.querySelector("tbody");
+    const key = row => row.cells[head.cellIndex].textContent;
+    const rows = [...body.rows];
+    const numbers = rows.every(row => key(row) === "" || !isNaN(key(row)));
+    rows.sort((a, b) => {
+      if (key(a) === "" || key(b) === "") return (key(a) === "") - (key(b) === "");
+      const order = numbers ? key(a) - key(b) : key(a).localeCompare(key(b), undefined, {numeric: true});
+      return down ? -order : order;
+    });
+    body.append(...rows);
+  });
+}
+</script>
+</body>
+</html>
+"""
+
+
+def write_page(rows: Sequence[Row], path: str | os.PathLike) -> None:
+    """Write the summary as a page whose table can be sorted; whatever headers say stands there as text."""
+    used = {key: name for key, name in COLUMNS.items() if any(row.get(key) for row in rows)}
+    numeric = {key for key in used if all(_is_number(row.get(key)) for row in rows)}
+    head = "".join(
+        f"<th{' class=number' * (key in numeric)}><button>{html.escape(name)}</button></th>"
+        for key, name in used.items()
+    )
+    body = "\n".join(f"<tr>{''.join(_cell(row.get(key, '')) for key in used)}</tr>" for row in rows)
+    with whole_file(path) as part:
+        part.write_text(PAGE % {"head": head, "body": body}, encoding="utf-8")
+
+
+def _is_number(value: Any) -> bool:
+    return value in ("", None) or math.isfinite(number(value))
+
+
+def _cell(value: Any) -> str:
+    text = str(value)
+    if math.isfinite(number(text)):
+        return f'<td class="number">{float(text):.6g}</td>' if "." in text else f'<td class="number">{text}</td>'
+    opening = '<td class="text">' if len(text) > 40 else "<td>"
+    return f"{opening}{html.escape(text)}</td>"
+
+
+def draw_files(
+    summary: str | os.PathLike,
+    benchmarks: Iterable[str | os.PathLike],
+    picture: str | os.PathLike,
+    page: str | os.PathLike,
+) -> None:
+    """Draw a night from its summary and the times of its jobs, and write its table as a page."""
+    rows = read_summary(summary)
+    draw_night(rows, seconds_of(benchmarks), picture)
+    write_page(rows, page)
+
+
+def seconds_of(benchmarks: Iterable[str | os.PathLike]) -> list[float]:
+    """Read how long jobs took from their benchmark files; NaN where there is none."""
+    found = []
+    for path in benchmarks:
+        try:
+            header, values = Path(path).read_text(encoding="utf-8").splitlines()[:2]
+            found.append(number(dict(zip(header.split("\t"), values.split("\t"), strict=False)).get("s")))
+        except (FileNotFoundError, ValueError):
+            found.append(math.nan)
+    return found

@@ -1,0 +1,138 @@
+"""Locks that the kernel frees however their holder ends, so that none is ever left behind."""
+
+import atexit
+import errno
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+T = TypeVar("T")
+UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+"""What a file system answers that has no locks."""
+RUN = "LIGHTMASK_RUN"
+"""Environment variable: which run a job belongs to, as ``token path``, the path being that of the run's lock."""
+UNKNOWN = {"process": "?", "host": "?", "boot": "?", "since": "?"}
+
+
+class BusyError(Exception):
+    """Another run is at work; the message says which."""
+
+
+def lock(file: IO, shared: bool = False, wait: bool = False) -> bool:
+    """Lock an open file, alone or together with others that share it, until it is closed.
+
+    Returns
+    -------
+    bool
+        False if others are in the way, and it is not to `wait` for them.
+
+    Raises
+    ------
+    OSError
+        Where the file system has no locks.
+    """
+    try:
+        fcntl.flock(file.fileno(), (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
+
+
+def hold(path: Path) -> dict[str, Any] | None:
+    """Hold a lock until this process ends, and say in its file who does.
+
+    Programs that this one starts find in `RUN` what `is_over` needs.
+
+    Parameters
+    ----------
+    path : Path
+        The lock's file, made where there is none. It is empty while nobody holds
+        the lock, unless the last holder was killed.
+
+    Returns
+    -------
+    dict or None
+        Who held the lock last and was killed: ``process``, ``host``, ``boot``, ``since``.
+
+    Raises
+    ------
+    BusyError
+        If another process holds the lock.
+    OSError
+        If the file cannot be written, or the file system has no locks.
+    """
+    file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - open until the process ends
+    try:
+        if not lock(file):
+            raise BusyError(describe(_read(path) or UNKNOWN))
+    except BaseException:
+        file.close()
+        raise
+    killed = _read(path)
+    file.truncate(0)
+    holder = {
+        "process": os.getpid(),
+        "host": os.uname().nodename,
+        "boot": _boot(),
+        "since": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "token": os.urandom(8).hex(),
+    }
+    json.dump(holder, file)
+    file.flush()
+    os.fsync(file.fileno())  # a power cut kills too
+    atexit.register(file.truncate, 0)
+    os.environ[RUN] = f"{holder['token']} {path.absolute()}"
+    return killed
+
+
+def is_over() -> bool:
+    """Tell whether the run that this program belongs to is at work no more.
+
+    A job may begin when its run has been killed and the next one is at work already. That one waits
+    for jobs that it finds at work, so a job asks this after it has said that it is.
+    """
+    token, _, path = os.environ.get(RUN, "").partition(" ")
+    return bool(token) and (_read(Path(path)) or {}).get("token") != token
+
+
+def chained(first: Callable[..., None], then: Callable[..., T]) -> Callable[..., T]:
+    """Give a function that calls two with the same arguments, the second one if the first did not raise."""
+
+    def both(*args: Any, **options: Any) -> T:
+        first(*args, **options)
+        return then(*args, **options)
+
+    return both
+
+
+def describe(holder: dict[str, Any]) -> str:
+    """Name the holder of a lock: ``process 17 on laptop since 2025-05-30 21:04:11 +0200``."""
+    return f"process {holder['process']} on {holder['host']} since {holder['since']}"
+
+
+def is_here(holder: dict[str, Any]) -> bool:
+    """Tell whether the holder of a lock ran on this machine.
+
+    A container may have another host name each time; a machine has another boot each time.
+    """
+    return holder["host"] == os.uname().nodename or holder["boot"] == _boot() != "?"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        found = json.loads(text)
+    except ValueError:  # killed, or seen, while it was written
+        return UNKNOWN if text else None
+    return UNKNOWN | found if isinstance(found, dict) else UNKNOWN
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return "?"

@@ -1,0 +1,186 @@
+"""Progress of a run on the terminal: frames done, rate, time left, failures, and a table at the end."""
+
+import json
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from lightmask.bits import BITS
+from lightmask.messages import CLEAR_LINE
+from lightmask.night import NOT_YET, number
+from lightmask.workflow.logs import failure, killed
+
+RULE = "mask_light"
+BATCH = "mask_batch"
+EVERY = 30.0
+"""Seconds between two lines where there is no terminal, whose last line could be written anew."""
+
+
+class Progress(logging.Handler):
+    """Count the frames of a run as the workflow engine tells of its jobs.
+
+    Parameters
+    ----------
+    total : int
+        Frames to mask.
+    batches : dict
+        Of these, how many travel in each batch, by its number.
+    remote : bool
+        Whether jobs run elsewhere, so that their causes of failure do not come to this terminal.
+    stream : file
+        Where to write. On a terminal, one line is kept up to date, and the engine's own
+        reports on jobs go to its log file only; elsewhere a line is added from time to time.
+    clock : callable
+        Seconds that pass.
+    """
+
+    def __init__(
+        self,
+        total: int = 0,
+        batches: Mapping[str, int] | None = None,
+        remote: bool = False,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        super().__init__()
+        self.total, self.batches, self.remote, self.clock = total, batches or {}, remote, clock
+        self.frames: set[str] = set()  # that this run masks
+        self.whole_night = True  # and not single results only, so that there is a summary to tell
+        self.stream = stream or sys.stderr
+        self.live = self.stream.isatty()
+        self.started = self.told = clock()
+        self.first: float | None = None  # when the first frame was begun: the rate knows nothing of masks
+        self.done = self.bad = 0
+        self._failed: set[int] = set()  # jobs of single frames
+        self._frames: dict[int, int] = {}  # frames of each job under way
+        self._lists: dict[int, Path] = {}  # where a batch lists its bad frames
+        self._shown = ""
+
+    def attach(self, logger: logging.Logger) -> None:
+        """Listen to the engine, whose own handler keeps silent about jobs on a terminal."""
+        self.started = self.told = self.clock()
+        for handler in logger.handlers:
+            if self.live and self.total and getattr(handler, "stream", None) is self.stream:
+                handler.addFilter(self._let_through)
+        logger.addHandler(self)
+
+    def detach(self, logger: logging.Logger) -> None:
+        """Leave the terminal to others."""
+        logger.removeHandler(self)
+        for handler in logger.handlers:
+            handler.removeFilter(self._let_through)
+        self._clear()
+
+    def _let_through(self, record: logging.LogRecord) -> bool:
+        about_job = _event(record) in ("job_error", "group_error") or "CalledProcessError" in record.getMessage()
+        if record.levelno <= logging.INFO or about_job:  # the job told the cause itself, in one line
+            return False
+        self._clear()
+        return True
+
+    def _clear(self) -> None:
+        if self.live:
+            self._shown = ""
+            self.stream.write(CLEAR_LINE)
+            self.stream.flush()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take note of a job."""
+        event, told = _event(record), record.__dict__
+        job: Any = told.get("jobid", told.get("job_id"))
+        rule = str(told.get("rule_name"))
+        if event == "job_info" and rule.endswith((RULE, BATCH)):  # an imported rule has a prefix
+            self._frames[job] = 1
+            self._failed.discard(job)  # tried again
+            if rule.endswith(BATCH):
+                self._frames[job] = self.batches.get(told["wildcards"]["number"], 0)
+                self._lists[job] = Path(told["output"][0])
+            self.first = self.clock() if self.first is None else self.first
+        elif event == "job_finished" and job in self._frames:
+            bad = len(json.loads(self._lists[job].read_text(encoding="utf-8"))) if job in self._lists else 0
+            self.bad += bad
+            self.done += self._frames[job] - bad
+        elif event == "job_error":
+            if rule.endswith(RULE):
+                self._failed.add(job)
+            # A job on this machine has told its cause itself, unless it was killed.
+            for cause in filter(None, map(failure if self.remote else killed, told.get("log") or ())):
+                self._clear()
+                self.stream.write(f"{cause}\n")
+        if self.live and self.total:
+            line = self.line()[: shutil.get_terminal_size().columns - 1]
+            if line != self._shown:
+                self.stream.write(CLEAR_LINE + line)
+                self.stream.flush()
+            self._shown = line
+        elif self.total and event in ("job_finished", "job_error") and self.clock() - self.told >= EVERY:
+            self.told = self.clock()
+            self.stream.write(f"{self.line()}\n")
+            self.stream.flush()
+
+    @property
+    def failed(self) -> int:
+        """Frames without a result, so far."""
+        return self.bad + len(self._failed)
+
+    def line(self) -> str:
+        """Say how far the run is: ``12 of 200 frames, 3.1 a second, 1 min left, 1 failed``."""
+        told = self.done + self.failed
+        parts = [f"{told} of {self.total} frames"]
+        elapsed = 0.0 if self.first is None else self.clock() - self.first
+        if told == self.total:
+            parts.append("finishing")
+        elif told and elapsed > 0:
+            rate = told / elapsed
+            parts.append(f"{rate:.1f} a second" if rate >= 1 else f"{rate * 60:.1f} a minute")
+            parts.append(f"{duration((self.total - told) / rate)} left")
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        return ", ".join(parts)
+
+
+def _event(record: logging.LogRecord) -> str:
+    return str(record.__dict__.get("event") or "")
+
+
+def duration(seconds: float) -> str:
+    """Give a time span in one unit or two: ``40 s``, ``3 min``, ``2 h 5 min``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def table(rows: Iterable[Mapping[str, Any]], seconds: float, where: Mapping[str, str]) -> str:
+    """Give the end of a run in a few lines.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Of the summary.
+    seconds : float
+        How long the run took.
+    where : dict
+        What the results are, and where.
+    """
+    rows = list(rows)
+    masked = [row for row in rows if row["pixels"]]
+    pixels = sum(number(row["pixels"]) for row in masked)
+    waiting = sum(str(row.get("problem", "")).endswith(NOT_YET) for row in rows)
+    failed = f"{len(rows) - len(masked) - waiting} failed"
+    lines = [("LIGHT frames", f"{len(masked)} masked", failed + f", {waiting} {NOT_YET}" * bool(waiting))]
+    for reason in ("masked", *(name.lower() for name in BITS)):
+        count = sum(number(row[reason]) for row in masked)
+        if count or reason == "masked":
+            name = "masked pixels" if reason == "masked" else f"  {reason}"
+            lines.append((name, f"{count:,.0f}", f"{count / pixels:.3%}" if pixels else ""))
+    odd = sum(bool(row["remark"]) for row in rows)
+    if odd:
+        lines.append(("odd frames", str(odd), "see remark in the summary"))
+    lines.append(("time", duration(seconds), ""))
+    lines += [(what, path, "") for what, path in where.items()]
+    return "\n".join(f"{name:<16}{value:<16}{more}".rstrip() for name, value, more in lines)
