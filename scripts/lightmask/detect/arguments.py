@@ -55,7 +55,25 @@ def check_parameters(
     psfk: ArrayLike | None,
     psfbeta: float,
 ) -> Parameters:
-    """Check all parameters of `detect_cosmics` from `sigclip` to `psfbeta`."""
+    """Check the parameters of `detect_cosmics` from `sigclip` to `psfbeta`.
+
+    Parameters
+    ----------
+    sigclip, sigfrac, objlim, gain, readnoise, satlevel, niter, sepmed, cleantype, fsmode, psfmodel, \
+    psffwhm, psfsize, psfk, psfbeta
+        Those of `detect_cosmics`.
+
+    Returns
+    -------
+    Parameters
+
+    Raises
+    ------
+    TypeError
+        If a parameter is not of the right kind.
+    ValueError
+        If a parameter is outside its range.  The message names it.
+    """
     choice("fsmode", fsmode, ("median", "convolve"))
     model = choice("psfmodel", psfmodel, MODELS)
     fwhm = float(number("psffwhm", psffwhm, positive=True))
@@ -81,7 +99,28 @@ def check_parameters(
 
 
 def image(name: str, value: ArrayLike, shape: tuple[int, ...] | None = None) -> NDArray[Any]:
-    """Return a 2-D array of real numbers, of the given shape if there is one."""
+    """Return an argument as a 2-D array of real numbers.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for errors.
+    value : array_like
+    shape : (int, int), optional
+        That it must have.
+
+    Returns
+    -------
+    (ny, nx) array
+        A copy only where `value` is no array.
+
+    Raises
+    ------
+    TypeError
+        If it holds anything else than real numbers, or is a number.
+    ValueError
+        If it is empty, not 2-D, or of another shape.
+    """
     try:
         pixels = np.asarray(value)
     except ValueError as error:

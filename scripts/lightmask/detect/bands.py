@@ -73,6 +73,11 @@ def cut_into_bands(shape: tuple[int, ...], rows: int, around: int) -> list[Band]
         Of a band; the last one can have fewer.
     around : int
         Rows above and below each, as far as there are any.
+
+    Returns
+    -------
+    list of Band
+        From top to bottom.
     """
     bands = []
     for top in range(0, shape[0], rows):

@@ -31,7 +31,16 @@ class TileExtremes(NamedTuple):
 
 
 def tile_extremes(data: FloatArray) -> TileExtremes:
-    """Reduce the image to the extremes of its tiles: the only dense pass."""
+    """Reduce an image to the extremes of its tiles: the only pass over all pixels.
+
+    Parameters
+    ----------
+    data : (ny, nx) float32 array
+
+    Returns
+    -------
+    TileExtremes
+    """
     ny, nx = data.shape
     tiles_y = -(-ny // TILE)
     contrast = np.empty((tiles_y, -(-nx // TILE)), np.float32)
@@ -93,7 +102,18 @@ def with_neighbours(extreme: np.ufunc, tiles: FloatArray) -> FloatArray:
 
 
 class Bounds:
-    """Bounds of each tile, and which tiles are active: those that a change may have reached."""
+    """Bounds of each tile, and which tiles are active: those that a change may have reached.
+
+    Attributes
+    ----------
+    contrast : (tiles_y, tiles_x) float32 array
+        Upper bound of the Laplacian [electron]; infinite where it is not known.
+    low_variance : (tiles_y, tiles_x) float32 array
+        Lower bound of the median of the variance [electron^2].
+    low_background : (tiles_y, tiles_x) float32 array or None
+        Lower bound of the background [electron].
+    active : (tiles_y, tiles_x) bool array
+    """
 
     def __init__(self, tiles: TileExtremes, image: Electrons) -> None:
         # Bound and Laplacian are sums of a few pixels, rounded; each is wrong by
@@ -109,7 +129,20 @@ class Bounds:
         self.active: BoolArray = np.ones(tiles.contrast.shape, np.bool_)
 
     def doubtful(self, tiles: IndexArray, data: FloatArray, sigclip: np.float32) -> IndexArray:
-        """Return those of the tiles whose bounds do not rule out a cosmic ray."""
+        """Return those of the tiles whose bounds do not rule out a cosmic ray.
+
+        Parameters
+        ----------
+        tiles : 1-D array
+        data : (ny, nx) float32 array
+            The image as it is now [electron], from which bounds that are not known are computed.
+        sigclip : float32
+            Least significance of a cosmic ray [sigma].
+
+        Returns
+        -------
+        1-D array
+        """
         contrast = self.contrast.ravel()
         unknown = tiles[np.isinf(contrast[tiles])]
         y, x = np.divmod(unknown, self.active.shape[1])

@@ -67,6 +67,11 @@ class Detector:
         ----------
         defaults : callable
             Returns data and variance for cosmic pixels without a good pixel in 5x5.
+
+        Returns
+        -------
+        1-D array
+            All cosmic pixels of this iteration, old ones that are found again included.
         """
         self._update_seeds()
         image, parameters, nx = self.image, self.parameters, self.image.shape[1]
@@ -97,7 +102,20 @@ class Detector:
 
 
 def find_seeds(tiles: IndexArray, image: Electrons, parameters: Parameters) -> tuple[IndexArray, PackedFlags]:
-    """Return the seeds in some tiles, and what grows from each in 5x5."""
+    """Return the seeds in some tiles, and what grows from each in 5x5.
+
+    Parameters
+    ----------
+    tiles : 1-D array
+    image : Electrons
+    parameters : Parameters
+
+    Returns
+    -------
+    seeds : 1-D array
+    grown : (n, 4) uint8 array
+        As `unpack` reads it.
+    """
     medians = parameters.medians
     pixels, significance, noise = screen(tiles, image, medians, parameters.sigclip)
     fine = fine_structure(pixels, noise, image, medians, parameters.kernel)
