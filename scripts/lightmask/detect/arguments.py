@@ -59,13 +59,14 @@ def check_parameters(
 
     Parameters
     ----------
-    sigclip, sigfrac, objlim, gain, readnoise, satlevel, niter, sepmed, cleantype, fsmode, psfmodel, \
-    psffwhm, psfsize, psfk, psfbeta
-        Those of `detect_cosmics`.
+    sigclip, sigfrac, objlim, gain, readnoise, satlevel, niter, sepmed
+        As in `detect_cosmics`.
+    cleantype, fsmode, psfmodel, psffwhm, psfsize, psfk, psfbeta
+        As in `detect_cosmics`.
 
     Returns
     -------
-    Parameters
+    checked : Parameters
 
     Raises
     ------
