@@ -50,3 +50,15 @@ def add_hits(image, rng, fraction, charge=(100, 10_000)):
     hits = rng.random(image.shape) < fraction
     image[hits] += np.rint(np.exp(rng.uniform(*np.log(charge), hits.sum())))
     return image
+
+
+def scene_across_bands(shape, rows, seed=1, fraction=0.004):
+    """Return stars, one of them saturated over many rows, tracks and hits, also beside the edges of all bands."""
+    rng = np.random.default_rng(seed)
+    image = add_tracks(add_stars(sky(shape, rng), rng, 8), rng, 10)
+    image = add_hits(image, rng, fraction)
+    yy, xx = np.ogrid[: shape[0], : shape[1]]
+    image[(yy - 9 * rows) ** 2 + (xx - 20) ** 2 < 150] = 70_000
+    for row in range(rows, shape[0] - 4, rows):
+        image[row - 1 : row + 1, 5 + row % 31] += 4000
+    return image

@@ -16,8 +16,9 @@ from astropy.io import fits
 from astropy.nddata import CCDData
 from conftest import DATA, DIGESTS, run_workflow
 
-from lightmask import badpixels, demo
+from lightmask import demo
 from lightmask.bits import Flag
+from lightmask.detect import ccdmask
 
 ARCSAT = "arcsat-reduced/LPSEB35_g_20250530_034359"
 ARCSAT_MASKS = "9758045874e719eb"
@@ -90,7 +91,7 @@ def test_ccdmask_on_the_demo_night(demo_results, choices):
         ratio = first / second
     with warnings.catch_warnings(action="ignore"):  # ccdproc warns of its own square roots
         expected = ccdp.ccdmask(CCDData(ratio, unit=""), **choices)
-    found = badpixels.ccdmask(ratio, **choices)
+    found = ccdmask(ratio, **choices)
     assert found.sum() > 500
     assert np.array_equal(found, expected)
 

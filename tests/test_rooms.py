@@ -11,7 +11,6 @@ LIBRARY = SCRIPTS / "lightmask"
 ROOMS = ["detect", "fits", "night", "masks", "show", "workflow"]
 """From the bottom up: a room knows those before it."""
 UNDER_ALL = {"errors", "messages", "bits"}
-DETECTORS = {"lacosmic", "badpixels"}
 KNOW_THE_ENGINE = {"workflow", "cli"}
 
 
@@ -26,7 +25,6 @@ def level(room):
         return 0
     if room in ("scripts", "cli"):
         return len(ROOMS) + 2
-    room = "detect" if room in DETECTORS else room
     return 1 + (ROOMS.index(room) if room in ROOMS else len(ROOMS))
 
 

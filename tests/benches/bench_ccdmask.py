@@ -1,4 +1,4 @@
-"""Time `lightmask.badpixels.ccdmask` against ccdproc: one process, one thread, side by side.
+"""Time `lightmask.detect.ccdmask` against ccdproc: one process, one thread, side by side.
 
     python tests/benches/bench_ccdmask.py            # everything, about ten minutes
     python tests/benches/bench_ccdmask.py --quick    # the fast part of it
@@ -28,7 +28,7 @@ sys.path[:0] = [str(CHECKOUT / "scripts"), str(CHECKOUT / "tests")]
 
 from bench import DATA, chosen, memory, options, side_by_side
 
-from lightmask.badpixels import ccdmask
+from lightmask.detect import ccdmask
 
 SECONDS = 8  # of ccdproc per case, after which no further round begins
 

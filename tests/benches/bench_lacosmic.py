@@ -1,4 +1,4 @@
-"""Time `lightmask.lacosmic` against astroscrappy: one process, one thread, side by side.
+"""Time `lightmask.detect` against astroscrappy: one process, one thread, side by side.
 
     python tests/benches/bench_lacosmic.py            # everything, about ten minutes
     python tests/benches/bench_lacosmic.py --quick    # the fast half of it
@@ -27,7 +27,7 @@ sys.path[:0] = [str(CHECKOUT / "scripts"), str(CHECKOUT / "tests")]
 import skies
 from bench import DATA, chosen, memory, options, side_by_side
 
-from lightmask.lacosmic import detect_cosmics
+from lightmask.detect import detect_cosmics
 
 SECONDS = 20  # of astroscrappy per case, after which no further round begins
 

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lightmask import lacosmic
+from lightmask.detect import bands, detect_cosmics
+from lightmask.detect import pixels_at_a_time as pixels_of_bands
 from lightmask.errors import FrameError
 from lightmask.fits import images
 from lightmask.masks import cosmicrays
@@ -318,7 +319,7 @@ def test_both_detectors_say_and_find_the_same(changes, capsys):
 def test_pixels_held_are_those_of_a_band_and_as_many_rows_around_as_the_kernel_wants(changes, side):
     parameters, shape = PARAMETERS | changes, (30_000, 20_000)
     found = cosmicrays.pixels_at_a_time(shape, parameters)
-    assert found == lacosmic.pixels_at_a_time(shape, parameters["niter"], side) < shape[0] * shape[1]
+    assert found == pixels_of_bands(shape, parameters["niter"], side) < shape[0] * shape[1]
     assert cosmicrays.pixels_at_a_time(shape, parameters | {"detector": "ccdproc"}) == shape[0] * shape[1]
 
 
@@ -371,11 +372,11 @@ def compare_with_filled(data, masked, rows):
     mask = np.indices(data.shape).sum(axis=0) % 11 == 0 if masked else None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "BAND", rows * data.shape[1])
-        patch.setattr(lacosmic, "SLAB", rows * data.shape[1])
-        patch.setattr(lacosmic, "LEAST_BAND", 0)
+        patch.setattr(bands, "BAND_PIXELS", rows * data.shape[1])
+        patch.setattr(bands, "LEAST_ROWS", 0)
         found = cosmicrays.detect(data, mask, PARAMETERS)
     known = ~finite if mask is None else mask | ~finite
     keywords = {key: PARAMETERS[key] for key in ("sigclip", "readnoise")}
-    direct = lacosmic.detect_cosmics(images.fill(data, finite), inmask=known, **keywords)
+    direct = detect_cosmics(images.fill(data, finite), inmask=known, **keywords)
     assert np.array_equal(found.mask, direct.crmask)
     assert found.iterations == list(direct.counts)

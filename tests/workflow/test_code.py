@@ -33,7 +33,7 @@ def edit(path, text="# an edit\n"):
     [
         ("mask_light.py", True),
         ("lightmask/masks/frame.py", True),
-        ("lightmask/lacosmic.py", True),  # imported by an import
+        ("lightmask/detect/detector.py", True),  # imported by an import
         ("lightmask/show/pictures.py", True),  # imported within a function
         ("lightmask/fits/tiles.py", True),
         ("lightmask/night/quantities.py", True),
@@ -43,7 +43,7 @@ def edit(path, text="# an edit\n"):
         ("lightmask/night/summary.py", False),
         ("lightmask/night/inventory.py", False),
         ("lightmask/masks/dark.py", False),
-        ("lightmask/badpixels.py", False),
+        ("lightmask/detect/ccdmask.py", False),
         ("lightmask/workflow/progress.py", False),
         ("summarise.py", False),
     ],

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask import lacosmic
+from lightmask.detect import mask_cosmics, median_of
+from lightmask.detect import pixels_at_a_time as pixels_of_bands
 from lightmask.fits import bands, fill
 from lightmask.night import GAIN, READNOISE, SATLEVEL, quantities
 
@@ -97,7 +98,7 @@ def detect(data: Any, mask: Any, parameters: Parameters) -> Detection:
 
     @cache
     def overall() -> Any:
-        lower, upper = (lacosmic.median_of(finite_values, data.dtype, upper) for upper in (False, True))
+        lower, upper = (median_of(finite_values, data.dtype, upper) for upper in (False, True))
         return lower if lower == upper else np.mean((lower, upper))
 
     def read(rows: slice) -> tuple[NDArray[Any], Mask | None]:
@@ -129,12 +130,12 @@ def pixels_at_a_time(shape: tuple[int, int], parameters: Parameters) -> int:
     kernel = parameters["psfk"] or []
     side = max([len(kernel), *map(len, kernel)]) if kernel else parameters["psfsize"]
     convolves = parameters["fsmode"] == "convolve"
-    return lacosmic.pixels_at_a_time(shape, parameters["niter"], side if convolves else 0)
+    return pixels_of_bands(shape, parameters["niter"], side if convolves else 0)
 
 
 def _lightmask(read: Read, shape: tuple[int, int], keywords: Parameters) -> Detection:
-    """L.A.Cosmic by `lightmask.lacosmic`, which gives what ccdproc does, faster."""
-    mask, counts = lacosmic.mask_cosmics(read, shape, verbose=True, **keywords)
+    """L.A.Cosmic by `lightmask.detect`, which gives what ccdproc does, faster."""
+    mask, counts = mask_cosmics(read, shape, verbose=True, **keywords)
     return Detection(mask, list(counts))
 
 

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask.badpixels import ccdmask
+from lightmask.detect import ccdmask, median_of
 from lightmask.errors import FrameError
 from lightmask.fits import Image, Value, bands, fill, opened, read, read_image, readable
-from lightmask.lacosmic import median_of
 from lightmask.masks.sources import Source, check_shape, usable, write_left_out
 from lightmask.masks.static import Output, write_empty_mask, write_mask
 from lightmask.messages import warn
@@ -71,7 +70,7 @@ def flat_mask(brighter: Image, fainter: Image | None, parameters: dict[str, Any]
     fainter : Image or None
         Another one, with fewer counts; without it the first flat is taken alone.
     parameters : dict
-        Of `lightmask.badpixels.ccdmask`.
+        Of `lightmask.detect.ccdmask`.
 
     Returns
     -------

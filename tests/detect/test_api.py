@@ -5,10 +5,6 @@ import hashlib
 import importlib
 import inspect
 import itertools
-import os
-import re
-import subprocess
-import sys
 import tracemalloc
 
 import astroscrappy
@@ -16,13 +12,13 @@ import numpy as np
 import pytest
 import skies
 from astropy.io import fits
-from conftest import CHECKOUT, DATA, DIGESTS
+from conftest import DATA, DIGESTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
+from plain_lacosmic import busy, dilated, plain_lacosmic, plain_tests
 
-from lightmask import lacosmic
-from lightmask.lacosmic import detect_cosmics
+from lightmask.detect import detect_cosmics
 
 
 def real_frame(name):
@@ -30,63 +26,6 @@ def real_frame(name):
     if not path.exists():
         pytest.skip(f"no real frames in {path.parent}")
     return fits.getdata(path)
-
-
-# --- L.A.Cosmic written out plainly ---------------------------------------------------
-
-
-def median_filtered(image, width, separable):
-    """Return the median filter of the reference: a border of half its width stays."""
-    result = image.copy()
-    half = width // 2
-    if min(image.shape) < width:
-        return result
-    inner = slice(half, -half)
-    if separable:
-        rows = np.median(sliding_window_view(image, width, axis=1), axis=-1)
-        result[inner, inner] = np.median(sliding_window_view(rows, width, axis=0), axis=-1)
-    else:
-        result[inner, inner] = np.median(sliding_window_view(image, (width, width)), axis=(-2, -1))
-    return result
-
-
-def plain_tests(data, variance, sepmed, background=0.0):
-    """Return the significance of every pixel, and its ratio to the fine structure."""
-    fine_scale = np.repeat(np.repeat(np.pad(data, 1), 2, axis=0), 2, axis=1)[1:-1, 1:-1]
-    middle = fine_scale[1:-1, 1:-1]
-    laplacian = 4 * middle - fine_scale[1:-1, 2:] - fine_scale[1:-1, :-2]
-    laplacian -= fine_scale[2:, 1:-1] + fine_scale[:-2, 1:-1]
-    ny, nx = data.shape
-    laplacian = np.maximum(laplacian, 0).reshape(ny, 2, nx, 2).mean(axis=(1, 3))
-    wide, fine, large = (7, 5, 9) if sepmed else (5, 3, 7)
-    noise = np.sqrt(np.maximum(median_filtered(variance, wide, sepmed) + background, 1e-5))
-    significance = laplacian / (2 * noise)
-    significance -= median_filtered(significance, wide, sepmed)
-    smooth = median_filtered(data, fine, sepmed)
-    structure = (smooth - median_filtered(smooth, large, sepmed)) / noise
-    return significance, significance / np.maximum(structure, 0.01)
-
-
-def dilated(mask):
-    padded = np.pad(mask, 1)
-    return np.any(sliding_window_view(padded, (3, 3)), axis=(-2, -1))
-
-
-def plain_lacosmic(image, sigclip, sigfrac, objlim, readnoise, niter, sepmed):
-    """Return mask and image cleaned by the plain median of 5x5, as documented."""
-    data, variance = image.astype(float), image + float(readnoise) ** 2
-    crmask = np.zeros(image.shape, bool)
-    for _ in range(niter):
-        significance, ratio = plain_tests(data, variance, sepmed)
-        cosmics = (significance > sigclip) & (ratio > objlim)
-        cosmics = dilated(cosmics) & (significance > sigclip)
-        cosmics = dilated(cosmics) & (significance > sigclip * sigfrac)
-        if not cosmics.any():
-            break
-        crmask |= cosmics
-        data = np.where(crmask, median_filtered(data, 5, separable=False), data)
-        variance = np.where(crmask, median_filtered(variance, 5, separable=False), variance)
-    return crmask, data
 
 
 # --- comparison with astroscrappy ---------------------------------------------------------
@@ -133,18 +72,6 @@ def assert_same(image, *, exact, **parameters):
     state = before * float(parameters.get("gain", 1))
     assert not unexplained(image, theirs, ours, state, parameters).any()
     return int((theirs != ours).sum())
-
-
-def busy(shape, rng):
-    """Return a small image with stars, tracks, single hits and dead pixels."""
-    image = skies.add_stars(skies.sky(shape, rng), rng, 1 + image_area(shape) // 2000)
-    image = skies.add_hits(skies.add_tracks(image, rng, 1 + image_area(shape) // 1500), rng, 0.005)
-    image[rng.random(shape) < 0.002] = -500
-    return image
-
-
-def image_area(shape):
-    return shape[0] * shape[1]
 
 
 # --- real frames ------------------------------------------------------------------------------
@@ -498,18 +425,6 @@ def test_result_is_a_pair_and_more():
     assert again.cleanarr.tobytes() == cleanarr.tobytes()
 
 
-def test_numpy_is_all_that_is_imported():
-    code = (
-        "import sys, lightmask.lacosmic; names = {name.partition('.')[0] for name in sys.modules};"
-        "print(*sorted(names & {'scipy', 'astropy', 'snakemake', 'ccdproc', 'astroscrappy', 'numba'}))"
-    )
-    environment = os.environ | {"PYTHONPATH": str(CHECKOUT / "scripts")}
-    process = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=120
-    )
-    assert process.stdout.strip() == ""
-
-
 # --- the input -----------------------------------------------------------------------------------
 
 
@@ -598,118 +513,7 @@ def test_values_beyond_float32_count_as_not_finite():
     assert cleanarr[20, 20] == np.inf
 
 
-@pytest.mark.parametrize(
-    ("parameters", "error"),
-    [
-        ({"indat": np.zeros((0, 5))}, ValueError),
-        ({"indat": np.zeros((0, 0))}, ValueError),
-        ({"indat": np.zeros(5)}, ValueError),
-        ({"indat": np.zeros((2, 5, 5))}, ValueError),
-        ({"indat": [[1, 2], [3]]}, ValueError),
-        ({"indat": np.zeros((5, 5), complex)}, TypeError),
-        ({"indat": np.full((5, 5), "a")}, TypeError),
-        ({"indat": None}, TypeError),
-        ({"inmask": np.zeros((5, 6), bool)}, ValueError),
-        ({"inmask": np.full((5, 5), "a")}, TypeError),
-        ({"inbkg": np.zeros((6, 5))}, ValueError),
-        ({"inbkg": 3.0}, TypeError),
-        ({"invar": np.zeros((5, 5, 1))}, ValueError),
-        ({"invar": np.zeros((5, 5), complex)}, TypeError),
-        ({"sigclip": -1.0}, ValueError),
-        ({"sigclip": np.nan}, ValueError),
-        ({"sigclip": "4.5"}, TypeError),
-        ({"sigfrac": -0.1}, ValueError),
-        ({"objlim": -1}, ValueError),
-        ({"objlim": None}, TypeError),
-        ({"gain": 0}, ValueError),
-        ({"gain": np.inf}, ValueError),
-        ({"gain": 1e-60}, ValueError),
-        ({"gain": np.ones(2)}, TypeError),
-        ({"readnoise": -1}, ValueError),
-        ({"readnoise": np.inf}, ValueError),
-        ({"satlevel": 0}, ValueError),
-        ({"satlevel": np.nan}, ValueError),
-        ({"niter": -1}, ValueError),
-        ({"niter": 2.5}, TypeError),
-        ({"sepmed": "no"}, TypeError),
-        ({"cleantype": "mean"}, ValueError),
-        ({"cleantype": 1}, TypeError),
-        ({"fsmode": "fft"}, ValueError),
-        ({"psfmodel": "airy"}, ValueError),
-        ({"psffwhm": 0.0}, ValueError),
-        ({"psfsize": 4}, ValueError),
-        ({"psfsize": 7.0}, TypeError),
-        ({"psfk": np.ones((3, 4))}, ValueError),
-        ({"psfk": np.ones(3)}, ValueError),
-        ({"psfk": np.full((3, 3), np.nan)}, ValueError),
-        ({"psfbeta": -1}, ValueError),
-        ({"verbose": "yes"}, TypeError),
-    ],
-)
-def test_error_names_the_argument(parameters, error):
-    with pytest.raises(error, match=rf"\b{next(iter(parameters))}\b"):
-        detect_cosmics(**{"indat": np.zeros((5, 5))} | parameters)
-
-
-@pytest.mark.parametrize("argument", ["indat", "inmask", "inbkg", "invar"])
-@pytest.mark.parametrize("number", [5, 2.5, True, np.float32(5), np.array(5.0)], ids=repr)
-def test_a_number_is_no_image(argument, number):
-    """As in astroscrappy, for the callers of both."""
-    with pytest.raises(TypeError, match=rf"^{argument} must be a 2-D image, not {re.escape(repr(number))}$"):
-        detect_cosmics(**{"indat": np.zeros((5, 5)), argument: number})
-
-
-# --- the parts -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("separable", [True, False])
-def test_medians(separable):
-    medians = lacosmic.SEPARABLE if separable else lacosmic.FULL
-    windows = np.random.default_rng(27).integers(0, 30, (17, 13, 40)).astype(np.float32)
-    for filtered, half in (
-        (medians.noise, medians.noise_width),
-        (medians.fine, medians.fine_width),
-        (medians.large, medians.large_width),
-    ):
-        for i, result in enumerate(np.moveaxis(filtered(windows), -1, 0)):
-            plain = median_filtered(windows[..., i], 2 * half + 1, separable)[half:-half, half:-half]
-            np.testing.assert_array_equal(result, plain)
-
-
-def test_networks_are_proven_by_zeros_and_ones():
-    """A network that handles every input of zeros and ones handles every input."""
-    bits = np.array(list(itertools.product([0, 1], repeat=5)), np.float32).T
-    rows = list(bits[:, None])
-    lacosmic._exchange(rows, lacosmic._SORT5)
-    np.testing.assert_array_equal(np.concatenate(rows), np.sort(bits, axis=0))
-    ones = np.array(list(itertools.product(range(6), repeat=5))).T  # of each sorted column
-    square = [(ones[i % 5] >= 5 - i // 5).astype(np.float32) for i in range(25)]
-    lacosmic._exchange(square, lacosmic._MEDIAN25)
-    np.testing.assert_array_equal(square[lacosmic.CENTRE25], ones.sum(axis=0) >= 13)
-
-
-@pytest.mark.parametrize("sepmed", [True, False])
-@pytest.mark.parametrize("sigclip", [0.3, 6.0])
-def test_no_tile_is_passed_over_that_holds_a_significant_pixel(sigclip, sepmed, monkeypatch):
-    """The bounds, by themselves: with all of them switched off the result is the same."""
-    rng = np.random.default_rng(28)
-    image = busy((150, 170), rng)
-    image[rng.random(image.shape) < 0.0005] = -1000
-    expected = detect_cosmics(image, sigclip=sigclip, sepmed=sepmed)
-    doubtful = lacosmic._Detector._doubtful_tiles
-    passed = []
-
-    def everything(self, tiles):
-        passed.append(1 - doubtful(self, tiles).size / tiles.size)
-        self.active[:] = True
-        return np.arange(self.active.size)
-
-    monkeypatch.setattr(lacosmic._Detector, "_doubtful_tiles", everything)
-    result = detect_cosmics(image, sigclip=sigclip, sepmed=sepmed)
-    assert result.counts == expected.counts
-    np.testing.assert_array_equal(result.crmask, expected.crmask)
-    np.testing.assert_array_equal(result.cleanarr, expected.cleanarr)
-    assert sigclip < 1 or passed[0] > 0.05
+# --- memory ---------------------------------------------------------------------------------------
 
 
 def peak_memory(image, **parameters):

@@ -1,5 +1,7 @@
 """Bad pixels from flats: IRAF's ccdmask, exact and fast.
 
+A flat comes in, a mask of its deviant pixels goes out.
+
 `ccdmask` has the signature and the masks of ``ccdproc.ccdmask`` 2.5.1, called the
 reference below.  That filters every pixel three times: with a median of 7x7 and with
 two percentiles of 15x15 pixels.  Here
@@ -123,11 +125,22 @@ def ccdmask(
     integers beyond 2**53, take as long as in the reference.
 
     One thread, deterministic.  It holds one copy of the image, the mask, and 10 to 40 MB.
+    SciPy is needed, and imported, only for images with NaN or with integers beyond 2**53, and for
+    medians of more than 1024 pixels.
 
     References
     ----------
     .. [1] Valdes, F., ccdmask, task of IRAF's package noao.imred.ccdred
     .. [2] Craig, M., et al. 2017, ccdproc, https://doi.org/10.5281/zenodo.1069648
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lightmask.detect import ccdmask
+    >>> flat = np.random.default_rng(1).normal(1, 0.01, (60, 50))
+    >>> flat[20, 30] = 0.5
+    >>> np.argwhere(ccdmask(flat)).tolist()
+    [[20, 30]]
     """
     image = _image(ratio)
     median_size = _size("nlmed", nlmed), _size("ncmed", ncmed)
