@@ -59,7 +59,7 @@ TESTS = {
     "fits/files": "fits/test_files fits/test_records",
     "fits/hdus": "fits/test_hdus fits/test_checksums masks/test_frame",
     "fits/headers": "fits/test_headers fits/test_hdus masks/test_frame",
-    "fits/images": "masks/test_frame fits/test_tiles masks/test_cosmicrays test_masking_in_bands",
+    "fits/images": "fits/test_images masks/test_frame fits/test_tiles masks/test_cosmicrays test_masking_in_bands",
     "fits/records": "fits/test_records",
     "fits/tiles": "fits/test_tiles",
     "masks/combined": "masks/test_combined",

@@ -1,6 +1,7 @@
 """What is printed can be shown."""
 
 import os
+import re
 
 import pytest
 from hypothesis import example, given, settings
@@ -31,3 +32,9 @@ def test_printable_names_can_be_shown_and_written(name):
 )
 def test_only_what_cannot_be_shown_is_escaped(path, shown):
     assert messages.printable(path) == shown
+
+
+def test_a_stage_is_timed_when_it_ends(capsys):
+    with messages.timed("reading"):
+        assert capsys.readouterr().out == ""
+    assert re.fullmatch(r"reading: \d+\.\d{3} s\n", capsys.readouterr().out)

@@ -26,6 +26,10 @@ def test_distinct_values(size):
     assert not seen.any()
 
 
+def test_the_first_pixel_of_all_is_as_distinct_as_others():
+    np.testing.assert_array_equal(sorted_distinct(np.array([3, 0, 0, 3])), [0, 3])
+
+
 @pytest.mark.parametrize("dtype", ["?", "u1", "<i2", ">i2", "i8", "f2", ">f4", "f8"])
 def test_scaled(dtype):
     image = np.random.default_rng(1).integers(0, 100, (9, 8)).astype(dtype)

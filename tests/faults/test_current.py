@@ -274,7 +274,7 @@ def stopped(work, *arguments, send, when):
 
 @pytest.mark.parametrize("send", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_was_interrupted_counts_no_old_row_as_current(send, tmp_path, work):
-    write_night(tmp_path / "night", [f"{number}.fits" for number in range(8)])
+    write_night(tmp_path / "night", [f"{number}.fits" for number in range(24)])
     arguments = ["--cores", "1", "--config", f"frames={tmp_path / 'night'}", "pictures=False"]
     assert run_workflow(work, *arguments, "cosmic_rays={sigclip: 8}").returncode == 0
     changed = [*arguments, "cosmic_rays={sigclip: 200}"]
@@ -298,8 +298,8 @@ def test_a_run_that_was_interrupted_counts_no_old_row_as_current(send, tmp_path,
         else:
             assert row["problem"] == f"{name}: not masked yet" and row["pixels"] == ""
     waiting = sum(bool(row["problem"]) for row in table.values())
-    assert 0 < waiting < 8
-    assert f"{waiting} of 8 LIGHT frames are not masked yet; the same command goes on with them" in output
+    assert 0 < waiting < 24
+    assert f"{waiting} of 24 LIGHT frames are not masked yet; the same command goes on with them" in output
     assert f"0 failed, {waiting} not masked yet" in output and "have no result" not in output
     assert run_workflow(work, *changed).returncode == 0
     assert {row["problem"] for row in rows(work / "results/summary.csv").values()} == {""}

@@ -109,7 +109,7 @@ def test_a_job_that_begins_when_its_run_has_been_killed_writes_nothing(night, ar
     before = everything(work / "results")
     script = (
         "import os, sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
-        "from lightmask import locks; from lightmask.logs import logged_to\n"
+        "from lightmask.workflow import logged_to\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
         "with logged_to('results/logs/mask_light/a.fits.log'):\n"
         "    Path('results/masked/a.fits').write_text('too late')\n"

@@ -142,3 +142,8 @@ def test_a_path_is_shortened_only_where_it_is_longer_than_2000_bytes():
     folders, _, last = names.shortened(longer).rpartition("/")
     assert last == "n" * 96 + ".fits"
     assert len(folders) == 200 and folders.startswith(folder) and re.search("-[0-9a-f]{16}$", folders)
+
+
+@pytest.mark.parametrize("text", ["'quoted'", "=1", "plain", ""])
+def test_a_text_that_was_never_changed_for_a_table_comes_back_as_it_is(text):
+    assert names.from_cell(text) == text
