@@ -172,3 +172,14 @@ def demo_run(tmp_path_factory):
 def demo_results(demo_run):
     """Give the results of the demo night."""
     return demo_run.results
+
+
+def bomb(form, levels=9, width=10):
+    """Write the billion laughs."""
+    lines = ["a0: &a0 [lol, lol]"]
+    for level in range(1, levels + 1):
+        inside = ", ".join([f"*a{level - 1}"] * width)
+        keyed = ", ".join(f"k{number}: *a{level - 1}" for number in range(width))
+        forms = {"lists": f"[{inside}]", "sections": f"{{{keyed}}}", "merges": f"{{<<: [{inside}]}}"}
+        lines.append(f"a{level}: &a{level} {forms[form]}")
+    return "\n".join(lines).replace("[lol, lol]", "{lol: 1, lal: 2}" if form == "merges" else "[lol, lol]") + "\n"

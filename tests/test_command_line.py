@@ -5,8 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import CHECKOUT, DEMO, run_workflow, write_light, write_night
-from test_configfiles import bomb
+from conftest import CHECKOUT, DEMO, bomb, run_workflow, write_light, write_night
 
 FAST = ["pictures=False", "cosmic_rays={sigclip: 5}"]
 

@@ -5,6 +5,7 @@ import time
 
 import pytest
 import yaml
+from conftest import bomb
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -84,17 +85,6 @@ def test_any_key_that_is_written_again_is_found_in_either_format(path, config, d
 def test_aliases_and_merged_keys_are_no_fault(path, text):
     path.write_text(text)
     configfiles.check([path])
-
-
-def bomb(form, levels=9, width=10):
-    """Write the billion laughs."""
-    lines = ["a0: &a0 [lol, lol]"]
-    for level in range(1, levels + 1):
-        inside = ", ".join([f"*a{level - 1}"] * width)
-        keyed = ", ".join(f"k{number}: *a{level - 1}" for number in range(width))
-        forms = {"lists": f"[{inside}]", "sections": f"{{{keyed}}}", "merges": f"{{<<: [{inside}]}}"}
-        lines.append(f"a{level}: &a{level} {forms[form]}")
-    return "\n".join(lines).replace("[lol, lol]", "{lol: 1, lal: 2}" if form == "merges" else "[lol, lol]") + "\n"
 
 
 @pytest.mark.parametrize(
