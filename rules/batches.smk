@@ -26,7 +26,7 @@ rule plan_batches:
         mem_mb=300,
         runtime=5,
     params:
-        plan=plan_of,
+        plan=PLAN.plan,
     message:
         "Planning batches"
     script:
@@ -35,7 +35,7 @@ rule plan_batches:
 
 rule mask_batch:
     input:
-        files_of_batch,
+        PLAN.batch_inputs,
         plan="results/batches/{plan}/plan.json",
     output:
         temp("results/batches/{plan}/{number}.json"),
@@ -47,10 +47,10 @@ rule mask_batch:
         "../envs/lightmask.yaml"
     threads: BATCH_CORES
     resources:
-        mem_mb=batch_memory,
-        runtime=batch_minutes,
+        mem_mb=PLAN.batch_memory,
+        runtime=PLAN.batch_minutes,
     params:
-        frames=targets_of_batch,
+        frames=PLAN.batch_task,
     message:
         "Masking batch {wildcards.number}"
     script:
@@ -59,21 +59,21 @@ rule mask_batch:
 
 rule finish_night:
     input:
-        unpack(files_of_plan),
+        unpack(PLAN.plan_inputs),
     output:
         temp("results/batches/finished"),  # one for all plans: a second run in this folder is locked out
     log:
         "results/logs/finish_night.log",
     benchmark:
         "results/benchmarks/finish_night.tsv"
-    retries: 0  # what is amiss is in the batches
+    retries: 0  # what is wrong is in the batches
     conda:
         "../envs/lightmask.yaml"
     resources:
         mem_mb=500,
         runtime=5,
     params:
-        statistics=statistics_files,
+        statistics=NIGHT.summary_inputs,
     message:
         "Finishing the night"
     script:

@@ -5,7 +5,7 @@
 
 rule make_demo_night:
     output:
-        frames=expand("{folder}/{name}", folder=DEMO, name=demo.NAMES),
+        frames=expand("results/demo/{name}", name=demo.NAMES),
         truth=expand("results/demo_truth/{name}", name=demo.LIGHTS),
     log:
         "results/logs/make_demo_night.log",
@@ -17,7 +17,7 @@ rule make_demo_night:
         mem_mb=500,
         runtime=5,
     params:
-        code=digest_of_code("make_demo_night"),
+        code=NIGHT.code("make_demo_night"),
     message:
         "Simulating the demo night"
     script:

@@ -6,9 +6,15 @@
 
 rule mask_light:
     input:
-        unpack(files_of_light),
+        unpack(NIGHT.light_inputs),
     output:
-        **drawn_of_frame(),
+        picture=picture(
+            "results/pictures/frames/{frame}.png",
+            caption="../docs/report/frame.rst",
+            category="Frames",
+            labels=distinct_labels(NIGHT.light_labels),
+        ),
+        regions=["results/regions/{frame}.reg"] if NIGHT.config["regions"] else [],
         frame="results/masked/{frame}",
         statistics="results/statistics/{frame}.json",
     log:
@@ -19,12 +25,12 @@ rule mask_light:
         "../envs/lightmask.yaml"
     threads: 1
     resources:
-        mem_mb=masking_memory,
-        runtime=masking_minutes,
+        mem_mb=NIGHT.light_memory,
+        runtime=NIGHT.light_minutes,
     params:
-        sealed=masking_parameters,
-        frame=light_file,
-        undrawn=undrawn_of_frame,
+        task=shown_in_report(ENGINE, NIGHT.light_task),
+        files=shown_in_report(ENGINE, NIGHT.light_files),
+        undrawn=shown_in_report(ENGINE, NIGHT.light_undrawn),
     message:
         "Masking {wildcards.frame}"
     script:

@@ -8,7 +8,7 @@
 
 rule make_flat_mask:
     input:
-        flats=source_files,
+        NIGHT.static_mask_inputs,
     output:
         mask="results/static_masks/{static_mask}.fits",
         left_out="results/logs/sources/{static_mask}.json",
@@ -21,17 +21,11 @@ rule make_flat_mask:
     conda:
         "../envs/lightmask.yaml"
     resources:
-        mem_mb=static_mask_memory,
-        runtime=static_mask_minutes,
+        mem_mb=NIGHT.static_mask_memory,
+        runtime=NIGHT.static_mask_minutes,
     params:
-        names=source_names,
-        cards=matching.type_cards("flat", CONFIG),
-        keywords=kept_keywords,
-        shape=lambda wildcards: made_mask(wildcards).shape,
-        required="flat" in CONFIG["required_masks"],
-        config={key: CONFIG[key] for key in ("make_flat_mask", "checksums")},
-        recipe=mask_recipe,
-        flats=source_paths,
+        task=NIGHT.static_mask_task,
+        files=NIGHT.static_mask_files,
     message:
         "Making {wildcards.static_mask}"
     script:
@@ -40,7 +34,7 @@ rule make_flat_mask:
 
 rule make_dark_mask:
     input:
-        darks=source_files,
+        NIGHT.static_mask_inputs,
     output:
         mask="results/static_masks/{static_mask}.fits",
         left_out="results/logs/sources/{static_mask}.json",
@@ -53,24 +47,11 @@ rule make_dark_mask:
     conda:
         "../envs/lightmask.yaml"
     resources:
-        mem_mb=static_mask_memory,
-        runtime=static_mask_minutes,
+        mem_mb=NIGHT.static_mask_memory,
+        runtime=NIGHT.static_mask_minutes,
     params:
-        names=source_names,
-        cards=matching.type_cards("dark", CONFIG),
-        keywords=kept_keywords,
-        shape=lambda wildcards: made_mask(wildcards).shape,
-        required="dark" in CONFIG["required_masks"],
-        memory=COMBINING_BYTES,
-        config={
-            "combined": CONFIG["frame_type"]["combined"],
-            **{
-                key: CONFIG[key]
-                for key in ("make_dark_mask", "unit", "unit_names", "checksums")
-            },
-        },
-        recipe=mask_recipe,
-        darks=source_paths,
+        task=NIGHT.static_mask_task,
+        files=NIGHT.static_mask_files,
     message:
         "Making {wildcards.static_mask}"
     script:
@@ -79,7 +60,7 @@ rule make_dark_mask:
 
 rule check_sources:
     input:
-        left_out_files,
+        NIGHT.sources_inputs,
     output:
         "results/logs/sources_checked",
     log:
@@ -93,7 +74,7 @@ rule check_sources:
         mem_mb=300,
         runtime=5,
     params:
-        code=digest_of_code("check_sources"),
+        code=NIGHT.code("check_sources"),
     message:
         "Checking flats and darks"
     script:
@@ -102,9 +83,14 @@ rule check_sources:
 
 rule combine_masks:
     input:
-        masks=mask_files,
+        NIGHT.combined_mask_inputs,
     output:
-        **drawn_of_mask(),
+        picture=picture(
+            "results/pictures/masks/{masks}.png",
+            caption="../docs/report/mask.rst",
+            category="Masks",
+            labels=distinct_labels(NIGHT.combined_mask_labels),
+        ),
         mask="results/combined_masks/{masks}.fits",
     log:
         "results/logs/combine_masks/{masks}.log",
@@ -114,12 +100,12 @@ rule combine_masks:
     conda:
         "../envs/lightmask.yaml"
     resources:
-        mem_mb=combining_memory,
+        mem_mb=NIGHT.combined_mask_memory,
         runtime=5,  # 3 s for 16 million pixels, picture and all
     params:
-        sealed=combining_parameters,
-        masks=mask_paths,
-        undrawn=undrawn_of_mask,
+        task=shown_in_report(ENGINE, NIGHT.combined_mask_task),
+        files=shown_in_report(ENGINE, NIGHT.combined_mask_files),
+        undrawn=shown_in_report(ENGINE, NIGHT.combined_mask_undrawn),
     message:
         "Combining masks {wildcards.masks}"
     script:

@@ -5,7 +5,7 @@
 
 rule list_frames:
     input:
-        nothing,
+        NIGHT.frames_inputs,
     output:
         "results/frames.csv",
     log:
@@ -18,8 +18,8 @@ rule list_frames:
         mem_mb=300,
         runtime=5,
     params:
-        rows=night_table,
-        code=digest_of_code("list_frames"),
+        rows=NIGHT.frames_rows,
+        code=NIGHT.code("list_frames"),
     message:
         "Listing the frames of the night"
     script:
@@ -28,10 +28,21 @@ rule list_frames:
 
 rule summarise:
     input:
-        statistics=statistics_files,
-        left_out=left_out_files,
+        statistics=NIGHT.summary_inputs,
+        left_out=NIGHT.sources_inputs,
     output:
-        **drawn_of_night(),
+        picture=picture(
+            "results/pictures/night.png",
+            caption="../docs/report/night.rst",
+            category="Night",
+            labels={"kind": "picture"},
+        ),
+        page=picture(
+            "results/pictures/summary.html",
+            caption="../docs/report/summary.rst",
+            category="Night",
+            labels={"kind": "table"},
+        ),
         csv="results/summary.csv",
         ecsv="results/summary.ecsv",
     log:
@@ -44,25 +55,9 @@ rule summarise:
         mem_mb=500,
         runtime=5,
     params:
-        sealed=summary_parameters,
-        undrawn=undrawn_of_night,
+        task=shown_in_report(ENGINE, NIGHT.summary_task),
+        undrawn=shown_in_report(ENGINE, NIGHT.summary_undrawn),
     message:
         "Summarising the night"
     script:
         "../scripts/summarise.py"
-
-
-onstart:
-    steady_executor()
-    begin_run()
-
-
-onsuccess:
-    if PROGRESS.whole_night:
-        end_of_run()
-    else:  # single results were asked for
-        PROGRESS.detach(logger)
-
-
-onerror:
-    tell_of_failures()

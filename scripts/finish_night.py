@@ -5,9 +5,8 @@ import shutil
 import time
 from pathlib import Path
 
-import nested
 from lightmask.errors import FrameError
-from lightmask.workflow import logged_to
+from lightmask.workflow import logged_to, nested
 
 LATENCY = 120  # s, after which a shared file system shows what another machine wrote
 

@@ -3,8 +3,7 @@
 import json
 from pathlib import Path
 
-import nested
-from lightmask.workflow import fault, logged_to
+from lightmask.workflow import fault, logged_to, nested
 
 
 def stamp(log):
@@ -36,7 +35,7 @@ if "snakemake" in globals():
     with logged_to(snakemake.log[0]):
         main(
             plan=json.loads(Path(snakemake.input.plan).read_text(encoding="utf-8")),
-            frames=json.loads(snakemake.params.frames),
+            frames=snakemake.params.frames,
             output=snakemake.output[0],
             resources={"cores": snakemake.threads, "mem_mb": snakemake.resources.mem_mb},
         )

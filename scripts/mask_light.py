@@ -1,6 +1,5 @@
 """Rule mask_light: turn one LIGHT frame into a masked frame."""
 
-import json
 from functools import partial
 
 from lightmask.errors import FrameError
@@ -8,15 +7,15 @@ from lightmask.fits import remove
 from lightmask.workflow import logged_to
 
 
-def main(frame, masks, output, params, undrawn, threads, mem_mb):
+def main(task, files, undrawn, masks, output, threads, mem_mb):
     """Mask a frame, unless the search of the folder found a problem with it; it may use `mem_mb` of memory.
 
     `undrawn` are pictures and the like that are not wanted any more: they would be those of another result.
     """
-    name, problem, config, caption, mem_needed, recipe = json.loads(params)
+    name = task["name"]
     remove(undrawn)
-    if problem:
-        raise FrameError(f"{name}: {problem}")
+    if task["problem"]:
+        raise FrameError(f"{name}: {task['problem']}")
     import os
 
     # Read when the detector is imported; its threads are not to exceed the job's.
@@ -29,29 +28,27 @@ def main(frame, masks, output, params, undrawn, threads, mem_mb):
     if picture := output.get("picture"):
         from lightmask.show import draw_frame
 
-        draw = partial(draw_frame, picture=picture, title=name, caption=caption)
-    with unchanged(frame["files"], [name], frame["stamps"]), memory_limit(mem_mb, mem_needed, name):
+        draw = partial(draw_frame, picture=picture, title=name, caption=task["caption"])
+    with unchanged(files["paths"], [name], files["stamps"]), memory_limit(mem_mb, task["mem_needed"], name):
         mask_frame(
-            frame["files"][0],
+            files["paths"][0],
             name,
             masks[0] if masks else None,
             output.frame,
             output.statistics,
-            config,
+            task["config"],
             draw,
-            output.get("regions"),
-            recipe,
+            next(iter(output.get("regions", [])), None),
+            task["recipe"],
         )
 
 
 if "snakemake" in globals():
     with logged_to(snakemake.log[0]):
         main(
-            frame=json.loads(snakemake.params.frame),
+            **snakemake.params,
             masks=snakemake.input.masks,
             output=snakemake.output,
-            params=snakemake.params.sealed,
-            undrawn=snakemake.params.undrawn,
             threads=snakemake.threads,
             mem_mb=snakemake.resources.mem_mb,
         )

@@ -151,8 +151,16 @@ def test_a_module_of_the_package_is_not_taken_for_one_of_python(checkout):
 
 
 def test_a_module_beside_a_script_counts_for_it(checkout):
+    edit(checkout / "beside.py", "")
+    edit(checkout / "mask_batch.py", "import beside\n")
     before = digest(checkout, "mask_batch.py")
-    edit(checkout / "nested.py")
+    edit(checkout / "beside.py")
+    assert digest(checkout, "mask_batch.py") != before
+
+
+def test_a_module_that_a_room_imports_when_it_is_asked_for_counts(checkout):
+    before = digest(checkout, "mask_batch.py")
+    edit(checkout / "lightmask/workflow/nested.py")
     assert digest(checkout, "mask_batch.py") != before
 
 

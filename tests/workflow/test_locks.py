@@ -77,6 +77,19 @@ def test_the_machine_is_known_by_its_name_or_by_its_boot():
         assert locks.is_here({"host": "a container", "boot": boot.read().strip()})
 
 
+def test_the_last_holder_is_known_without_a_trace(tmp_path):
+    path = tmp_path / "lock"
+    assert locks.last_holder(path) is None and not path.exists()
+    process, _ = hold(path)
+    assert locks.last_holder(path) is None
+    end(process, "killed")
+    left = path.read_text()
+    assert locks.last_holder(path)["process"] == process.pid
+    assert path.read_text() == left
+    end(hold(path)[0])
+    assert locks.last_holder(path) is None
+
+
 def test_shared_locks_keep_out_only_who_wants_to_be_alone(tmp_path):
     with (
         open(tmp_path / "lock", "a") as first,

@@ -5,7 +5,7 @@ from lightmask.masks.combined import combine_files
 from lightmask.masks.dark import make_dark_mask
 from lightmask.masks.events import CUTOUT, Event, Events, around
 from lightmask.masks.flat import make_flat_mask
-from lightmask.masks.frame import mask_frame
+from lightmask.masks.frame import mask_frame, memory
 from lightmask.masks.sources import with_remarks
 from lightmask.masks.static import Output
 
@@ -19,6 +19,7 @@ __all__ = [
     "make_dark_mask",
     "make_flat_mask",
     "mask_frame",
+    "memory",
     "sources",
     "with_remarks",
 ]

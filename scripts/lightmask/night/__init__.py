@@ -1,6 +1,6 @@
 """What a folder holds, and what its headers say: files, types, masks that apply, configuration, tables."""
 
-from lightmask.night import names, quantities
+from lightmask.night import configuration, inventory, matching, names, quantities, summary, types
 from lightmask.night.configuration import validated
 from lightmask.night.matching import FLAG_OF_KIND
 from lightmask.night.names import from_cell
@@ -17,15 +17,20 @@ __all__ = [
     "SATLEVEL",
     "YEARS",
     "Row",
+    "configuration",
     "exposure_area",
     "exposure_of",
     "from_cell",
     "gain_of",
+    "inventory",
+    "matching",
     "names",
     "number",
     "quantities",
     "rate_unit",
+    "summary",
     "summary_rows",
+    "types",
     "validated",
     "write_csv",
     "write_summary",

@@ -60,6 +60,12 @@ class Frame:
         return self.type == LIGHT or bool(self.problem and not self.type)
 
 
+def tile_height(frame: Frame) -> int:
+    """Return the rows of a tile of a tile-compressed frame; 1 where the header does not say."""
+    height = frame.cards.get(TILE_HEIGHT)
+    return height if isinstance(height, int) else 1
+
+
 def keywords_needed(config: dict[str, Any]) -> list[str]:
     """List all header keywords that a configuration names for types, tables and matching."""
     types = config["frame_type"]

@@ -1,6 +1,42 @@
-"""What runs of a workflow engine need: locks, logs, progress, batches, digests of code."""
+"""What runs of a workflow engine need: the night, its plan, the run, locks, logs, progress, workarounds.
+
+Jobs need logs only: what takes long to import is imported when it is asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from lightmask.workflow.logs import fault, logged_to
 from lightmask.workflow.memory import memory_limit
 
-__all__ = ["fault", "logged_to", "memory_limit"]
+if TYPE_CHECKING:
+    from lightmask.workflow.plan import BATCH_CORES
+    from lightmask.workflow.run import Run
+    from lightmask.workflow.workarounds import Engine, distinct_labels, shown_in_report
+
+__all__ = [
+    "BATCH_CORES",
+    "Engine",
+    "Run",
+    "distinct_labels",
+    "fault",
+    "logged_to",
+    "memory_limit",
+    "nested",
+    "shown_in_report",
+]
+_MODULES = {
+    "BATCH_CORES": "plan",
+    "Run": "run",
+    "Engine": "workarounds",
+    "distinct_labels": "workarounds",
+    "shown_in_report": "workarounds",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(import_module(f"lightmask.workflow.{_MODULES[name]}"), name)
+    if name == "nested":
+        return import_module("lightmask.workflow.nested")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

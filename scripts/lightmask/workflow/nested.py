@@ -1,4 +1,14 @@
-"""Snakemake inside a job of Snakemake, and Snakemake asked what it would do."""
+"""Snakemake inside a job of Snakemake, and Snakemake asked what it would do.
+
+Why a Snakemake and not a loop over frames: a batch is to leave what single jobs leave. That is a log, a
+benchmark, and Snakemake's own record of each frame, which the next run and its report read; outputs of
+an interrupted frame that are made again; one failed frame that costs itself while the others go on; a
+second attempt that makes only what is missing; as many frames at once as memory allows; a job of rule
+mask_light run in the environment that its rule names. A loop would need all of these again, in code of
+our own. Groups of jobs, Snakemake's own way, do not: one failed frame costs the frames of its group
+that are not done, an attempt makes the whole group again, and the memory of all its frames is summed.
+A nested run costs about one second of a core for each batch, that is, of five minutes of work.
+"""
 
 import json
 import os

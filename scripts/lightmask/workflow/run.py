@@ -1,0 +1,259 @@
+"""One run of the workflow: what stands before its first job and after its last one."""
+
+import os
+import resource
+import sys
+from collections.abc import Iterable
+from functools import cached_property
+from logging import Logger
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lightmask import show
+from lightmask.errors import FrameError
+from lightmask.fits import files
+from lightmask.masks import sources
+from lightmask.night import NOT_YET, inventory
+from lightmask.workflow import locks, logs, nested, progress
+from lightmask.workflow.night import Night
+from lightmask.workflow.outcomes import problems, write_partial
+from lightmask.workflow.plan import Plan
+from lightmask.workflow.workarounds import Engine, interpreter_prefix, is_locked, is_plain, remove_locks_of_dead_run
+
+OF_ALL = ("summarise", "finish_night", "check_sources")
+"""Rules that run only where the whole night is asked for."""
+
+
+class Run:
+    """A run of the workflow, or one of its jobs that reads the rules anew.
+
+    The rules call `prepare` while they are read, and `begin`, `end` and `end_with_failures` from
+    the hooks ``onstart``, ``onsuccess`` and ``onerror``.
+
+    Parameters
+    ----------
+    engine : Engine
+        What Snakemake knows of the run.
+    config : dict
+        The configuration, as a user gave it.
+    logger : Logger
+        Snakemake's.
+    outside : callable
+        Snakemake's ``local``: marks the path of a file that no rule makes.
+    """
+
+    def __init__(self, engine: Engine, config: dict[str, Any], logger: Logger, outside: Any = str):
+        self.engine, self.logger = engine, logger
+        self.progress = progress.Progress()
+        self.jobs_at_work = os.path.abspath(".snakemake/lightmask_at_work")
+        self.is_nested = bool(os.environ.get(nested.PLANNED))
+        try:
+            self.night = Night(
+                config,
+                engine.checkout,
+                place=engine.place,
+                outside=outside,
+                force=engine.force if engine.is_main_process else None,
+                recall=self.is_nested or not engine.is_main_process,
+                is_reporting=lambda: engine.is_reporting,
+            )
+        except ValueError as error:
+            self._stop(str(error))
+        self.plan = Plan(self.night, engine)
+
+    def prepare(self) -> None:
+        """Search the folder, and clear the way for this run, while the rules are read. Nothing is written."""
+        self.logger.addFilter(logs.escape)
+        os.environ[logs.AT_WORK] = self.jobs_at_work
+        if self.engine.is_main_process and not self.is_nested and not self.engine.is_dry:
+            self._make_way()
+        if self.night.is_upstream:
+            return
+        try:
+            self.night.lights  # noqa: B018 - it is worked out when it is first asked for
+            if self.engine.is_main_process:
+                self._warn_all(self.night.warnings())
+        except FrameError as error:
+            self._stop(str(error))
+
+    def _make_way(self) -> None:
+        """Wait for jobs that outlived a run that was killed here, and remove that run's locks."""
+        try:
+            killed = locks.last_holder(self.night.results / ".lock")
+        except OSError:  # no locks on this file system, or no right to read: `begin` reports it
+            return
+        if not killed:
+            return
+        if locks.is_here(killed):
+            if os.path.exists(self.jobs_at_work):
+                with open(self.jobs_at_work, "a") as jobs:
+                    if not locks.lock(jobs):
+                        self.logger.warning(
+                            f"{self.night.results}: waiting for jobs of a run that was killed and are still at work"
+                        )
+                        locks.lock(jobs, wait=True)
+            remove_locks_of_dead_run()
+        elif is_locked():
+            self.logger.warning(
+                f"{self.night.results}: a run on another machine did not end in order ({locks.describe(killed)}); "
+                "if it is at work no more, use --unlock"
+            )
+
+    @cached_property
+    def shell_prefix(self) -> str:
+        """What Bash runs before each command of a job."""
+        # Ctrl-C reaches every process of a terminal. Frames under way are finished: they take seconds, and a
+        # job that is interrupted while it loads Snakemake shows a page of its internals.
+        return f"{interpreter_prefix(sys.executable)}trap '' INT; "
+
+    def begin(self) -> None:
+        """Begin only where no other run is at work; remove what a killed one left; report progress from now on."""
+        if self.engine.is_main_process:
+            try:
+                self.night.results.mkdir(parents=True, exist_ok=True)
+                self._provide_file_handles()
+                self._check_interpreter()
+                if self.engine.locks:
+                    self._hold_results()
+                if not self.is_nested:
+                    self.night.remember()
+            except (OSError, FrameError, locks.BusyError) as error:
+                reason = getattr(error, "strerror", None)
+                self._stop(f"{self.night.results}: cannot be written ({reason})" if reason else str(error))
+        self.engine.poll_slurm_steadily()
+        self._begin_progress()
+
+    def _provide_file_handles(self) -> None:
+        """Let this process open as many files as it will, where the system allows it."""
+        needed = 24 + 4 * self.engine.cores  # measured: 14 and 3
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY and hard < needed:
+            raise FrameError(
+                f"file handles: found {hard} that may be open at a time, expected {needed}; raise ulimit -n, or take "
+                "fewer cores"
+            )
+        if soft != resource.RLIM_INFINITY and soft < needed:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+    def _check_interpreter(self) -> None:
+        """Refuse a path of Python that the commands of jobs on other machines would split (Snakemake's issue 2645)."""
+        if not (self.engine.runs_here or is_plain(sys.executable)):
+            raise FrameError(
+                f"{sys.executable}: found a blank or a sign in the path of Python, expected none where jobs run on "
+                "other machines; start Snakemake by a link to that environment, in a folder that they all see"
+            )
+
+    def _hold_results(self) -> None:
+        """Keep other runs out of the results for as long as this process lives, and clear up."""
+        results = self.night.results
+        try:
+            locks.hold(results / ".lock")
+        except locks.BusyError as error:
+            raise locks.BusyError(f"{results}: another run is at work there ({error}); wait for its end") from None
+        except OSError as error:
+            if error.errno not in locks.UNSUPPORTED:
+                raise
+            self.logger.warning(
+                f"{results}: this file system has no locks ({error.strerror}); after a run that was killed, "
+                "use --unlock"
+            )
+            return
+        os.makedirs(os.path.dirname(self.jobs_at_work), exist_ok=True)
+        with open(self.jobs_at_work, "a") as jobs:
+            if locks.lock(jobs):
+                files.remove_leftovers(results)
+        if ahead := files.bring_back(results, inventory.MOST_AHEAD):
+            self.logger.warning(
+                f"{results}: {ahead} results had a time of change ahead of this machine's clock; they have the "
+                "present one now"
+            )
+
+    def _begin_progress(self) -> None:
+        jobs = self.engine.jobs_to_run
+        begun = [job.rule.name for job in jobs]
+        found = self.progress
+        found.frames = {job.wildcards.frame for job in jobs if job.rule.name.endswith(progress.RULE)}
+        if self.engine.shows_progress:
+            planned = self.plan.batches.get("batches", {}) if self.plan.in_batches else {}
+            found.batches = {number: len(names) for number, names in planned.items()}
+            alone = sum(name.endswith(progress.RULE) for name in begun)
+            found.total = alone + sum(found.batches.values())
+        found.remote = not self.engine.runs_here
+        found.whole_night = any(name.endswith(OF_ALL) for name in begun)
+        found.attach(self.logger)
+
+    def end(self) -> None:
+        """Report what became of the night, and where it is."""
+        if self.progress.whole_night:
+            self._report_night()
+        else:  # single results were asked for
+            self.progress.detach(self.logger)
+
+    def _report_night(self) -> None:
+        seconds = self.progress.clock() - self.progress.started
+        self.progress.detach(self.logger)
+        rows = show.read_summary(self._place("summary.csv"))
+        where = {"results": "masked", "table": "summary.csv"}
+        if self.night.config["pictures"]:
+            where["pictures"] = "pictures"
+        places = {what: str(self._place(name)) for what, name in where.items()}
+        self.logger.info(progress.table(rows, seconds, places))
+
+    def end_with_failures(self) -> None:
+        """Summarise a night of which frames failed, which keep rule summarise from running, and report all."""
+        lights, outcomes = self.night.light_rows(), self.night.outcomes()
+        if not self.progress.whole_night:  # single results were asked for: the others are not to be judged
+            self.progress.detach(self.logger)
+            asked = self.progress.frames
+            found = zip(self.night.lights, problems(lights, outcomes), strict=True)
+            self._list_problems([problem for name, problem in found if name in asked and problem], len(asked))
+            return
+        unfinished = [job.rule.name for job in self.engine.jobs_to_run]
+        # Where only flats and darks cannot be used, the summary of the night is whole.
+        is_whole = all(name.endswith(("check_sources", "all")) for name in unfinished)
+        failed = []
+        try:
+            if not is_whole:
+                tables = self._place("summary.csv"), self._place("summary.ecsv")
+                failed = write_partial(sources.with_remarks(lights), outcomes, *tables)
+                if self.night.config["pictures"]:
+                    self._draw_partial_night()
+        except FrameError as error:  # the disk is full, for example
+            self.progress.detach(self.logger)
+            self.logger.error(f"no summary of this run: {error}")
+            return
+        self._report_night()
+        self._list_problems(failed, len(self.night.lights))
+        for problem in sources.lines(map(self.night.place, self.night.sources_inputs())):
+            self.logger.error(problem)
+
+    def _draw_partial_night(self) -> None:
+        """Draw the night although frames failed, as out of date as its summary is."""
+        picture, page = self._place("pictures/night.png"), self._place("pictures/summary.html")
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        show.draw_files(self._place("summary.csv"), self.night.benchmarks(), picture, page)
+        for path in (picture, page):
+            os.utime(path, (0, 0))
+
+    def _list_problems(self, found: list[str], asked: int) -> None:
+        """Report which frames failed and why, and how many were not begun, of so many."""
+        failed = [text for text in found if not text.endswith(NOT_YET)]
+        waiting = len(found) - len(failed)
+        if failed:
+            self.logger.error(f"{len(failed)} of {asked} LIGHT frames have no result:")
+        for problem in dict.fromkeys(failed):  # a broken mask is reported once
+            self.logger.error(problem)
+        if waiting:
+            self.logger.error(f"{waiting} of {asked} LIGHT frames are {NOT_YET}; the same command goes on with them")
+
+    def _place(self, name: str) -> Path:
+        return self.night.place(f"results/{name}")
+
+    def _warn_all(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self.logger.warning(text)
+
+    def _stop(self, message: str) -> NoReturn:
+        """End before any job starts, with a message and no traceback."""
+        self.logger.error(message)
+        sys.exit(1)
