@@ -11,6 +11,8 @@ LIBRARY = SCRIPTS / "lightmask"
 ROOMS = ["detect", "fits", "night", "masks", "show", "workflow"]
 """From the bottom up: a room knows those before it."""
 UNDER_ALL = {"errors", "messages", "bits"}
+ORDER = ["detect", "fits", "night", "masks", "show", "demo", "workflow"]
+"""With the demo night, which is no room: it writes frames, and the workflow plans them."""
 KNOW_THE_ENGINE = {"workflow", "cli"}
 
 
@@ -24,8 +26,8 @@ def level(room):
     if room in UNDER_ALL:
         return 0
     if room in ("scripts", "cli"):
-        return len(ROOMS) + 2
-    return 1 + (ROOMS.index(room) if room in ROOMS else len(ROOMS))
+        return len(ORDER) + 2
+    return 1 + (ORDER.index(room) if room in ORDER else len(ORDER))
 
 
 def imports(path):

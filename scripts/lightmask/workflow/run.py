@@ -9,11 +9,11 @@ from logging import Logger
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lightmask import show
 from lightmask.errors import FrameError
 from lightmask.fits import files
 from lightmask.masks import sources
 from lightmask.night import NOT_YET, inventory
+from lightmask.show import draw_files, read_summary
 from lightmask.workflow import locks, logs, nested, progress
 from lightmask.workflow.night import Night
 from lightmask.workflow.outcomes import problems, write_partial
@@ -192,7 +192,7 @@ class Run:
     def _report_night(self) -> None:
         seconds = self.progress.clock() - self.progress.started
         self.progress.detach(self.logger)
-        rows = show.read_summary(self._place("summary.csv"))
+        rows = read_summary(self._place("summary.csv"))
         where = {"results": "masked", "table": "summary.csv"}
         if self.night.config["pictures"]:
             where["pictures"] = "pictures"
@@ -231,7 +231,7 @@ class Run:
         """Draw the night although frames failed, as out of date as its summary is."""
         picture, page = self._place("pictures/night.png"), self._place("pictures/summary.html")
         picture.parent.mkdir(parents=True, exist_ok=True)
-        show.draw_files(self._place("summary.csv"), self.night.benchmarks(), picture, page)
+        draw_files(self._place("summary.csv"), self.night.benchmarks(), picture, page)
         for path in (picture, page):
             os.utime(path, (0, 0))
 
