@@ -27,6 +27,6 @@ include: "rules/batches.smk"
 rule all:
     default_target: True
     input:
-        RUN.plan.all_inputs,
+        RUN.all_inputs,
     message:
         "All frames are masked: results/masked, results/summary.csv"

@@ -43,8 +43,12 @@ RUN = Run(ENGINE, config, logger, outside=local)
 NIGHT, PLAN = RUN.night, RUN.plan
 RUN.prepare()
 
-if not ENGINE.is_imported:
-    shell.prefix(RUN.shell_prefix)
+if ENGINE.is_imported:
+
+    include: "upstream.smk"
+
+
+shell.prefix(RUN.shell_prefix)
 
 
 wildcard_constraints:

@@ -92,8 +92,6 @@ class Night:
         self.results = place("results")
         self.wait_for: Callable[[], Any] = lambda: None
         """Called before the folder is searched. It may raise where a rule has yet to make the folder."""
-        self.is_upstream = False
-        """Whether a rule of another workflow makes the folder, so that its frames are not known at the start."""
         self._recall = recall
         self._keywords = types.keywords_needed(self.config)
         reading = digest_of_code(checkout / "scripts/lightmask/night/inventory.py")

@@ -3,22 +3,22 @@
 import os
 import resource
 import sys
-from collections.abc import Iterable
 from functools import cached_property
 from logging import Logger
 from pathlib import Path
 from typing import Any, NoReturn
 
+from lightmask import messages
 from lightmask.errors import FrameError
 from lightmask.fits import files
 from lightmask.masks import sources
 from lightmask.night import NOT_YET, inventory
 from lightmask.show import draw_files, read_summary
 from lightmask.workflow import locks, logs, nested, progress
-from lightmask.workflow.night import Night
+from lightmask.workflow.night import Night, Wildcards
 from lightmask.workflow.outcomes import problems, write_partial
 from lightmask.workflow.plan import Plan
-from lightmask.workflow.workarounds import Engine, interpreter_prefix, is_locked, is_plain, remove_locks_of_dead_run
+from lightmask.workflow.workarounds import Engine, interpreter_prefix, is_locked, is_runnable, remove_locks_of_dead_run
 
 OF_ALL = ("summarise", "finish_night", "check_sources")
 """Rules that run only where the whole night is asked for."""
@@ -46,6 +46,7 @@ class Run:
         self.engine, self.logger = engine, logger
         self.progress = progress.Progress()
         self.jobs_at_work = os.path.abspath(".snakemake/lightmask_at_work")
+        self._has_reported = False
         self.is_nested = bool(os.environ.get(nested.PLANNED))
         try:
             self.night = Night(
@@ -62,19 +63,25 @@ class Run:
         self.plan = Plan(self.night, engine)
 
     def prepare(self) -> None:
-        """Search the folder, and clear the way for this run, while the rules are read. Nothing is written."""
+        """Search the folder, and clear the way for this run, while the rules are read. Nothing is written.
+
+        Where another workflow imports ours its rules may make the folder: it is searched later.
+        """
         self.logger.addFilter(logs.escape)
         os.environ[logs.AT_WORK] = self.jobs_at_work
         if self.engine.is_main_process and not self.is_nested and not self.engine.is_dry:
             self._make_way()
-        if self.night.is_upstream:
-            return
-        try:
-            self.night.lights  # noqa: B018 - it is worked out when it is first asked for
-            if self.engine.is_main_process:
-                self._warn_all(self.night.warnings())
-        except FrameError as error:
-            self._stop(str(error))
+        if not self.engine.is_imported:
+            try:
+                self.report_left_out()
+            except FrameError as error:
+                self._stop(str(error))
+
+    def report_left_out(self) -> None:
+        """Report what the search of the folder leaves out."""
+        lines = list(self.night.warnings())
+        for line in lines if self.engine.is_main_process else ():
+            self.logger.warning(line)
 
     def _make_way(self) -> None:
         """Wait for jobs that outlived a run that was killed here, and remove that run's locks."""
@@ -99,12 +106,21 @@ class Run:
                 "if it is at work no more, use --unlock"
             )
 
+    def all_inputs(self, wildcards: Wildcards) -> list[str]:
+        """List what makes up a run."""
+        if self.engine.is_imported and self.night.lights and not self._has_reported:
+            self._has_reported = True
+            self.report_left_out()
+        return self.plan.all_inputs(wildcards)
+
     @cached_property
     def shell_prefix(self) -> str:
-        """What Bash runs before each command of a job."""
+        """What Bash runs before each command of a job, as `snakemake.shell.prefix` takes it."""
         # Ctrl-C reaches every process of a terminal. Frames under way are finished: they take seconds, and a
         # job that is interrupted while it loads Snakemake shows a page of its internals.
-        return f"{interpreter_prefix(sys.executable)}trap '' INT; "
+        usual = self.engine.shell_prefix if self.engine.is_imported else "trap '' INT; "
+        prefix = interpreter_prefix(sys.executable) + usual
+        return prefix.replace("{", "{{").replace("}", "}}")  # as it formats the text
 
     def begin(self) -> None:
         """Begin only where no other run is at work; remove what a killed one left; report progress from now on."""
@@ -136,11 +152,12 @@ class Run:
             resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
     def _check_interpreter(self) -> None:
-        """Refuse a path of Python that the commands of jobs on other machines would split (Snakemake's issue 2645)."""
-        if not (self.engine.runs_here or is_plain(sys.executable)):
+        """Refuse a path of Python that the commands of jobs would tear apart (Snakemake's issue 2645)."""
+        if not is_runnable(sys.executable, self.engine.runs_here):
+            found = "a quote or the like" if self.engine.runs_here else "a blank, a quote or the like"
             raise FrameError(
-                f"{sys.executable}: found a blank or a sign in the path of Python, expected none where jobs run on "
-                "other machines; start Snakemake by a link to that environment, in a folder that they all see"
+                f"{messages.printable(sys.executable)}: found {found} in the path of Python, expected none; start "
+                "Snakemake by a link to its environment"
             )
 
     def _hold_results(self) -> None:
@@ -248,10 +265,6 @@ class Run:
 
     def _place(self, name: str) -> Path:
         return self.night.place(f"results/{name}")
-
-    def _warn_all(self, texts: Iterable[str]) -> None:
-        for text in texts:
-            self.logger.warning(text)
 
     def _stop(self, message: str) -> NoReturn:
         """End before any job starts, with a message and no traceback."""

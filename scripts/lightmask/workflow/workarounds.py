@@ -70,9 +70,13 @@ class Engine:
         """Have a result made although it is there, as ``--forcerun`` does; while the jobs are planned."""
         self._workflow.dag.forcefiles.add(output)
 
-    def is_made(self, path: str) -> bool:
-        """Return whether any rule makes a file or a folder."""
-        return any(rule.is_producer(path) for rule in self._workflow.rules)
+    def makes(self, folder: Path) -> bool:
+        """Return whether a rule makes a folder, or a file below it, or has to, as it is not there."""
+        below = f"{folder}/"
+        return not folder.is_dir() or any(
+            rule.is_producer(str(folder)) or any(str(output).startswith(below) for output in rule.output)
+            for rule in self._workflow.rules
+        )
 
     @property
     def jobs_to_run(self) -> list[Any]:
@@ -123,6 +127,13 @@ class Engine:
         return int(getattr(threads, "raw", threads))
 
     @property
+    def shell_prefix(self) -> str:
+        """What Bash runs before each command as yet, which another Snakefile may have set."""
+        from snakemake.shell import shell
+
+        return shell._get_process_prefix("bash")
+
+    @property
     def locks(self) -> bool:
         """Whether Snakemake locks its working directory."""
         return bool(self._workflow.execution_settings.lock)
@@ -143,7 +154,7 @@ class Engine:
             "config": {**config, "frames_per_job": 0},
             "rerun_triggers": sorted(map(str, self._workflow.rerun_triggers)),
             "deployment": sorted(map(str, deployment.deployment_method)),
-            "conda_prefix": str(prefix.absolute()) if prefix else None,
+            "conda_prefix": os.path.abspath(prefix) if prefix else None,
         }
 
     def poll_slurm_steadily(self) -> None:
@@ -200,8 +211,12 @@ def interpreter_prefix(interpreter: str) -> str:
     return f'function {first} {{ shift {len(others)}; command "{quoted}" "$@"; }}; '
 
 
-def is_plain(path: str) -> bool:
-    """Return whether a command line can have a path as it is."""
+def is_runnable(interpreter: str, runs_here: bool) -> bool:
+    """Return whether the commands of jobs can start Python by its path.
+
+    Where they run here, `interpreter_prefix` takes care of blanks. Nothing takes care of a quote.
+    """
+    path = "".join(interpreter.split(" ")) if runs_here else interpreter
     return shlex.quote(path) == path
 
 
