@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from lightmask import messages
@@ -60,11 +61,10 @@ class Engine:
 
         Snakemake sets nothing that tells a report from a list of jobs, so its call is looked for.
         """
-        frame = sys._getframe()
-        while frame := frame.f_back:  # type: ignore[assignment] # ends with None
-            if (frame.f_code.co_name, frame.f_globals.get("__name__")) == ("create_report", "snakemake.workflow"):
-                return True
-        return False
+        frame: FrameType | None = sys._getframe()
+        while frame and frame.f_code.co_qualname != "Workflow.create_report":
+            frame = frame.f_back
+        return frame is not None
 
     def force(self, output: str) -> None:
         """Have a result made although it is there, as ``--forcerun`` does; while the jobs are planned."""
