@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 
-.PHONY: demo report test test-faults test-cluster soak fuzz mutants check bench bench-memory bench-static-masks bench-run bench-cluster bench-planning figures docs lock clean
+.PHONY: demo report test test-oldest test-faults test-cluster soak fuzz mutants check bench bench-memory bench-static-masks bench-run bench-cluster bench-planning figures docs lock clean
 
 demo: .venv/workflow ## mask the built-in night
 	$(RUN) snakemake --cores all
@@ -14,6 +14,11 @@ report: .venv/workflow ## results/report.html, of what is there
 
 test: .venv/test ## all tests but the next two, which take longer
 	$(RUN) pytest --numprocesses auto --dist worksteal
+
+test-oldest: .venv-oldest/test ## the demo night, and the tests of the workflow, on the oldest Snakemake that pyproject.toml allows
+	cd .venv-oldest && bin/python -m snakemake --snakefile ../Snakefile --cores all --config frames=results/demo
+	.venv-oldest/bin/python -m pytest --numprocesses auto --dist worksteal \
+		tests/test_workflow.py tests/test_command_line.py tests/workflow
 
 KILLS = 50
 test-faults: .venv/test ## kill, starve and move runs
@@ -79,8 +84,11 @@ lock: ## pin all dependencies anew
 	$(LOCK) --group fuzz --output-file envs/requirements-fuzz.txt
 	$(LOCK) --group mutants --constraint envs/requirements-test.txt --output-file envs/requirements-mutants.txt
 
+	$(LOCK) pyproject.toml --extra workflow --extra test --constraint envs/oldest.txt \
+		--output-file envs/requirements-oldest.txt
+
 clean:
-	rm -rf .venv results .snakemake
+	rm -rf .venv .venv-oldest results .snakemake
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lightmask needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -93,6 +101,11 @@ clean:
 .venv/test: .venv/bin/python envs/requirements-test.txt
 	$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement envs/requirements-test.txt
 	touch $@ .venv/workflow
+
+.venv-oldest/test: envs/requirements-oldest.txt
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
 
 # Not for everybody: it imports pandas at every start of Snakemake.
 .venv/slurm: .venv/test envs/requirements-slurm.txt

@@ -175,3 +175,16 @@ def test_a_run_without_a_terminal_is_a_plain_log(tmp_path):
     assert "\x1b" not in run.output and "\r" not in run.output
     assert "Masking a.fits" in run.output
     assert re.search(r"^LIGHT frames +2 masked +0 failed$", run.output, re.MULTILINE)
+
+
+def test_another_logger_has_the_terminal(tmp_path):
+    """Rich draws its own progress: a second one would tear it apart. What was told to the user is told there."""
+    write_night(tmp_path / "night")
+    (tmp_path / "night/broken.fits").write_text("this is no FITS file")
+    command = [sys.executable, "-m", "snakemake", "-s", CHECKOUT / "Snakefile", "--directory", tmp_path / "work"]
+    arguments = ["--cores", "2", "--logger", "rich", "--config", f"frames={tmp_path / 'night'}", "pictures=false"]
+    status, written = on_a_terminal([*command, *arguments])
+    assert status == 1
+    assert not re.search(r"\d of 3 frames", written)
+    assert "LIGHT frames" in written and "2 masked" in written
+    assert "broken.fits: not a FITS file" in written

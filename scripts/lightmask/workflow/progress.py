@@ -16,6 +16,8 @@ from lightmask.workflow.logs import failure, killed
 
 RULE = "mask_light"
 BATCH = "mask_batch"
+EVENTS = ("job_info", "job_finished", "job_error")
+"""Names of what is listened to, in Snakemake's interface for loggers."""
 EVERY = 30.0
 """Seconds between two lines where there is no terminal, whose last line could be written anew."""
 
@@ -59,13 +61,20 @@ class Progress(logging.Handler):
         self._frames: dict[int, int] = {}  # frames of each job under way
         self._lists: dict[int, Path] = {}  # where a batch lists its bad frames
         self._shown = ""
+        self._logger: logging.Logger | None = None  # where to report causes, if another one has the terminal
 
     def attach(self, logger: logging.Logger) -> None:
-        """Listen to the engine, whose own handler keeps silent about jobs on a terminal."""
+        """Listen to the engine, whose own handler keeps silent about jobs on a terminal.
+
+        Where no handler writes to this stream another one has the terminal, such as that of
+        ``--logger rich``: it shows the progress in its way.
+        """
         self.started = self.told = self.clock()
-        for handler in logger.handlers:
-            if self.live and self.total and getattr(handler, "stream", None) is self.stream:
-                handler.addFilter(self._let_through)
+        handlers = [handler for handler in logger.handlers if getattr(handler, "stream", None) is self.stream]
+        if not handlers:
+            self.total, self._logger = 0, logger
+        for handler in handlers if self.live and self.total else ():
+            handler.addFilter(self._let_through)
         logger.addHandler(self)
 
     def detach(self, logger: logging.Logger) -> None:
@@ -83,7 +92,7 @@ class Progress(logging.Handler):
         return True
 
     def _clear(self) -> None:
-        if self.live:
+        if self.live and not self._logger:
             self._shown = ""
             self.stream.write(CLEAR_LINE)
             self.stream.flush()
@@ -109,8 +118,7 @@ class Progress(logging.Handler):
                 self._failed.add(job)
             # A job on this machine has told its cause itself, unless it was killed.
             for cause in filter(None, map(failure if self.remote else killed, told.get("log") or ())):
-                self._clear()
-                self.stream.write(f"{cause}\n")
+                self._report(cause)
         if self.live and self.total:
             line = self.line()[: shutil.get_terminal_size().columns - 1]
             if line != self._shown:
@@ -121,6 +129,13 @@ class Progress(logging.Handler):
             self.told = self.clock()
             self.stream.write(f"{self.line()}\n")
             self.stream.flush()
+
+    def _report(self, cause: str) -> None:
+        if self._logger:
+            self._logger.error(cause)
+        else:
+            self._clear()
+            self.stream.write(f"{cause}\n")
 
     @property
     def failed(self) -> int:

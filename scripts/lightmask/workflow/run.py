@@ -190,7 +190,7 @@ class Run:
         begun = [job.rule.name for job in jobs]
         found = self.progress
         found.frames = {job.wildcards.frame for job in jobs if job.rule.name.endswith(progress.RULE)}
-        if self.engine.shows_progress:
+        if self.engine.shows_progress and self.engine.has_events(progress.EVENTS):
             planned = self.plan.batches.get("batches", {}) if self.plan.in_batches else {}
             found.batches = {number: len(names) for number, names in planned.items()}
             alone = sum(name.endswith(progress.RULE) for name in begun)

@@ -8,7 +8,7 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
@@ -143,6 +143,12 @@ class Engine:
         """Whether a user left Snakemake its words on progress."""
         quiet = {str(about).lower() for about in self._workflow.output_settings.quiet or ()}
         return not quiet & {"all", "progress"}
+
+    def has_events(self, names: Iterable[str]) -> bool:
+        """Return whether Snakemake's interface for loggers knows events by these names."""
+        from snakemake_interface_logger_plugins.common import LogEvent
+
+        return {*names} <= {str(event) for event in LogEvent}
 
     def nested_settings(self, config: dict[str, Any]) -> dict[str, Any]:
         """Return what a Snakemake inside a job has to know of this one; see `nested.Settings`."""
