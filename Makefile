@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 
-.PHONY: demo report test test-oldest test-faults test-cluster soak fuzz mutants check bench bench-memory bench-static-masks bench-run bench-cluster bench-planning figures docs lock clean
+.PHONY: demo report test test-oldest test-package test-faults test-cluster soak fuzz mutants check bench bench-memory bench-static-masks bench-run bench-cluster bench-planning figures docs lock clean
 
 demo: .venv/workflow ## mask the built-in night
 	$(RUN) snakemake --cores all
@@ -26,6 +26,9 @@ test-faults: .venv/test ## kill, starve and move runs
 
 test-cluster: .venv/slurm ## in batches, here and on a Slurm that the tests start, which needs root and slurm-wlm
 	$(RUN) pytest tests/cluster
+
+test-package: .venv/test ## build the wheel, install it in empty environments, and use it there
+	$(RUN) pytest tests/package
 
 bench-planning: .venv/test ## planning 10,000 frames against a bare Snakefile
 	.venv/bin/python tests/benches/bench_planning.py
@@ -76,15 +79,15 @@ docs: .venv/test ## docs/configuration.md, from the schema
 LOCK = uv pip compile --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --no-annotate --quiet
 lock: ## pin all dependencies anew
-	$(LOCK) pyproject.toml --extra workflow --output-file envs/requirements.txt
-	$(LOCK) pyproject.toml --extra workflow --extra test --constraint envs/requirements.txt \
+	$(LOCK) pyproject.toml --extra workflow --extra report --output-file envs/requirements.txt
+	$(LOCK) pyproject.toml --extra workflow --extra report --extra test --constraint envs/requirements.txt \
 		--output-file envs/requirements-test.txt
-	$(LOCK) pyproject.toml --extra workflow --extra slurm --constraint envs/requirements-test.txt \
+	$(LOCK) pyproject.toml --extra workflow --extra report --extra slurm --constraint envs/requirements-test.txt \
 		--output-file envs/requirements-slurm.txt
 	$(LOCK) --group fuzz --output-file envs/requirements-fuzz.txt
 	$(LOCK) --group mutants --constraint envs/requirements-test.txt --output-file envs/requirements-mutants.txt
 
-	$(LOCK) pyproject.toml --extra workflow --extra test --constraint envs/oldest.txt \
+	$(LOCK) pyproject.toml --extra workflow --extra report --extra test --constraint envs/oldest.txt \
 		--output-file envs/requirements-oldest.txt
 
 clean:
@@ -94,12 +97,17 @@ clean:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lightmask needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 
-.venv/workflow: .venv/bin/python envs/requirements.txt
+# The command `lightmask`; the code behind it stays in the clone.
+COMMAND = $(RUN) pip install --quiet --disable-pip-version-check --no-deps --editable .
+
+.venv/workflow: .venv/bin/python envs/requirements.txt pyproject.toml
 	$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement envs/requirements.txt
+	$(COMMAND)
 	touch $@
 
-.venv/test: .venv/bin/python envs/requirements-test.txt
+.venv/test: .venv/bin/python envs/requirements-test.txt pyproject.toml
 	$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement envs/requirements-test.txt
+	$(COMMAND)
 	touch $@ .venv/workflow
 
 .venv-oldest/test: envs/requirements-oldest.txt

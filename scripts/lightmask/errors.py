@@ -14,13 +14,24 @@ class MachineError(FrameError):
     """
 
 
-OF_THE_MACHINE = frozenset(
-    {
-        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENXIO, errno.ENODEV),
-        *(errno.EACCES, errno.EPERM, errno.EBUSY, errno.EAGAIN, errno.EINTR, errno.ENOLCK),
-        *(errno.ENOMEM, errno.EMFILE, errno.ENFILE),
-        *(errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO, errno.ENOTCONN, errno.ECONNRESET),
-        *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH),
-    }
+def needed(package: str, purpose: str, extra: str) -> MachineError:
+    """Return the error of a package that is not installed.
+
+    Parameters
+    ----------
+    package, purpose, extra : str
+        Its name, what needs it, and the extra of this package that brings it.
+    """
+    remedy = f"pip install 'lightmask[{extra}]'"
+    return MachineError(f"{package}: found no package of that name, expected it for {purpose}; {remedy}")
+
+
+_NAMES = (
+    *("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO", "ENXIO", "ENODEV"),
+    *("EACCES", "EPERM", "EBUSY", "EAGAIN", "EINTR", "ENOLCK"),
+    *("ENOMEM", "EMFILE", "ENFILE"),
+    *("ESTALE", "ETIMEDOUT", "EREMOTEIO", "ENOTCONN", "ECONNRESET"),
+    *("EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH"),
 )
-"""Errors of the operating system that no file is to blame for."""
+OF_THE_MACHINE: frozenset[int] = frozenset(getattr(errno, name) for name in _NAMES if hasattr(errno, name))
+"""Errors that no file is to blame for, as far as this operating system has them."""

@@ -232,6 +232,7 @@ def test_a_report_shows_what_is_there(night, tmp_path):
     picture.parent.mkdir(parents=True)
     picture.touch()
     assert [name for name in found.all_results() if name.startswith("results/masked/")] == ["results/masked/a.fits"]
+    assert found.summary_inputs(of()) == ["results/statistics/a.fits.json"]
     assert len([name for name in night().all_results() if name.startswith("results/masked/")]) == len(NAMES)
 
 

@@ -1,6 +1,6 @@
 """The bytes of FITS files: headers, HDUs, images in bands, checksums, tiles."""
 
-from lightmask.fits import files, records
+from lightmask.fits import records
 from lightmask.fits.checksums import write
 from lightmask.fits.files import PART, remove, stamp_of, whole_file
 from lightmask.fits.hdus import CHUNK, Hdu, Stored, data_size, image_hdu, image_header, read_headers, shape_text

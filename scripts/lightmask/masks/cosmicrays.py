@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lightmask.detect import mask_cosmics, median_of
 from lightmask.detect import pixels_at_a_time as pixels_of_bands
+from lightmask.errors import needed
 from lightmask.fits import bands, fill
 from lightmask.night import GAIN, READNOISE, SATLEVEL, quantities
 
@@ -142,7 +143,11 @@ def _lightmask(read: Read, shape: tuple[int, int], keywords: Parameters) -> Dete
 def _ccdproc(read: Read, shape: tuple[int, int], keywords: Parameters) -> Detection:
     """L.A.Cosmic (van Dokkum 2001, PASP 113, 1420) by `ccdproc.cosmicray_lacosmic`, of the whole image at once."""
     # Only this detector needs ccdproc, which takes a second to import.
-    import ccdproc
+    try:
+        import astroscrappy  # noqa: F401 - which ccdproc does without until it detects
+        import ccdproc
+    except ModuleNotFoundError as error:
+        raise needed(str(error.name), "cosmic_rays: detector: ccdproc", "ccdproc") from None
     from astropy.nddata import CCDData
 
     if min(shape) < LEAST_SIDE:

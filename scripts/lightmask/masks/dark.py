@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask.errors import FrameError
+from lightmask.errors import FrameError, needed
 from lightmask.fits import Value
 from lightmask.masks.flags import count_text
 from lightmask.masks.sources import OpenSources, Rows, Source, check_shape, usable, write_left_out
@@ -137,7 +137,11 @@ def _electrons(dark: Rows, gain: float, rows: slice) -> FloatImage:
 def _average(values: list[FloatImage], sigma_clip: float) -> FloatImage:
     # A second to import, and needed only where darks are to be combined.
     from astropy.nddata import CCDData
-    from ccdproc import Combiner
+
+    try:
+        from ccdproc import Combiner
+    except ModuleNotFoundError as error:
+        raise needed(str(error.name), "darks that are not combined", "ccdproc") from None
 
     combiner = Combiner([CCDData(value, mask=np.isnan(value), unit="electron") for value in values])
     with warnings.catch_warnings(action="ignore"):  # that some pixels have no value

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -255,7 +254,12 @@ class OpenSources:
 
 def _provide_handles(wanted: int) -> int:
     """Let this process open so many more files, as far as the system allows it; return how many it may."""
-    in_use = len(os.listdir("/dev/fd")) + SPARE
+    try:
+        import resource
+
+        in_use = len(os.listdir("/dev/fd")) + SPARE
+    except (ImportError, OSError):  # on Windows: what a process may open there is not known
+        return min(wanted, 256)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = in_use + wanted
     if soft != resource.RLIM_INFINITY and soft < needed:

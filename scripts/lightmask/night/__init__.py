@@ -1,6 +1,6 @@
 """What a folder holds, and what its headers say: files, types, masks that apply, configuration, tables."""
 
-from lightmask.night import configuration, inventory, matching, names, quantities, summary, types
+from lightmask.night import names, quantities
 from lightmask.night.configuration import validated
 from lightmask.night.matching import FLAG_OF_KIND
 from lightmask.night.names import from_cell
@@ -17,6 +17,7 @@ __all__ = [
     "SATLEVEL",
     "YEARS",
     "Row",
+    "configfiles",
     "configuration",
     "exposure_area",
     "exposure_of",

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
 
@@ -57,6 +58,25 @@ def check(paths: Iterable[str | os.PathLike]) -> None:
             problems.append(f"{path}: {error}")
     if problems:
         raise ValueError("\n".join(map(printable, problems)))
+
+
+def load(path: str | os.PathLike) -> dict[str, Any]:
+    """Load a file of configuration; empty if there is none.
+
+    Raises
+    ------
+    ValueError
+        As from `check`.
+    """
+    if not os.path.lexists(path):
+        return {}
+    check([path])
+    with open(path, encoding="utf-8-sig") as file:
+        text = file.read()
+    try:
+        return json.loads(text)
+    except ValueError:
+        return yaml.load(text, LOADER)  # noqa: S506 - a safe one
 
 
 def _check_file(path: str | os.PathLike) -> None:

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import date
 from difflib import get_close_matches
@@ -145,6 +145,38 @@ def _folder(found: Any, work: str | os.PathLike[str]) -> Any:
         f"configuration: frames: found {_shown(found)}, and {said} read so; expected one folder; write "
         f'--config frames={example}, or frames: "{example}" in a file'
     )
+
+
+def parsed(settings: Iterable[str]) -> Config:
+    """Read settings as the command line of the workflow does.
+
+    Parameters
+    ----------
+    settings : iterable of str
+        Each ``key=value``, the value in YAML.
+
+    Raises
+    ------
+    ValueError
+        If one has another form.
+    """
+    found: Config = {}
+    for setting in settings:
+        key, is_pair, value = setting.partition("=")
+        readings = [*_readings(value), *([] if value else [""])]
+        if not is_pair or not readings:
+            raise ValueError(f"--config: found {_shown(setting)}; expected key=value")
+        found[key] = readings[0]
+    return found
+
+
+def merged(config: Config, others: Config) -> Config:
+    """Return a configuration in which the values of another one count first, section by section."""
+    pairs = {
+        key: merged(config[key], value) if isinstance(value, dict) and isinstance(config.get(key), dict) else value
+        for key, value in others.items()
+    }
+    return config | pairs
 
 
 def _readings(name: str) -> Iterator[Any]:

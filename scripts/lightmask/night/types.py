@@ -74,6 +74,8 @@ def keywords_needed(config: dict[str, Any]) -> list[str]:
     lists.append([exposure] if isinstance(exposure, str) else exposure if isinstance(exposure, list) else [])
     gain = config["make_dark_mask"]["gain"]
     lists.append([gain] if isinstance(gain, str) else [])
+    detection = config["cosmic_rays"]
+    lists += [[detection[key]] for key in ("gain", "readnoise", "satlevel") if isinstance(detection[key], str)]
     return sorted({keyword for keywords in lists for keyword in keywords} | {OWN_KEYWORD, TILE_HEIGHT, "BUNIT"})
 
 

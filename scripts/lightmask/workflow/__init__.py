@@ -10,26 +10,33 @@ from lightmask.workflow.logs import fault, logged_to
 from lightmask.workflow.memory import memory_limit
 
 if TYPE_CHECKING:
+    from lightmask.workflow.night import DEMO, Night
     from lightmask.workflow.plan import BATCH_CORES
     from lightmask.workflow.run import Run
-    from lightmask.workflow.workarounds import Engine, distinct_labels, shown_in_report
+    from lightmask.workflow.workarounds import Engine, distinct_labels, is_runnable, shown_in_report
 
 __all__ = [
     "BATCH_CORES",
+    "DEMO",
     "Engine",
+    "Night",
     "Run",
     "distinct_labels",
     "fault",
+    "is_runnable",
     "logged_to",
     "memory_limit",
     "nested",
     "shown_in_report",
 ]
 _MODULES = {
+    "DEMO": "night",
+    "Night": "night",
     "BATCH_CORES": "plan",
     "Run": "run",
     "Engine": "workarounds",
     "distinct_labels": "workarounds",
+    "is_runnable": "workarounds",
     "shown_in_report": "workarounds",
 }
 

@@ -2,12 +2,17 @@
 
 import atexit
 import errno
-import fcntl
 import json
 import os
+import platform
 import time
 from pathlib import Path
 from typing import IO, Any
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
 UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 """What a file system answers that has no locks."""
@@ -33,6 +38,8 @@ def lock(file: IO, shared: bool = False, wait: bool = False) -> bool:
     OSError
         Where the file system has no locks.
     """
+    if fcntl is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     try:
         fcntl.flock(file.fileno(), (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
@@ -74,7 +81,7 @@ def hold(path: Path) -> dict[str, Any] | None:
     file.truncate(0)
     holder = {
         "process": os.getpid(),
-        "host": os.uname().nodename,
+        "host": platform.node(),
         "boot": _boot(),
         "since": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "token": os.urandom(8).hex(),
@@ -132,7 +139,7 @@ def is_here(holder: dict[str, Any]) -> bool:
 
     A container may have another host name each time; a machine has another boot each time.
     """
-    return holder["host"] == os.uname().nodename or holder["boot"] == _boot() != "?"
+    return holder["host"] == platform.node() or holder["boot"] == _boot() != "?"
 
 
 def _read(path: Path) -> dict[str, Any] | None:

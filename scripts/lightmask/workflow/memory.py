@@ -1,7 +1,6 @@
 """Tell a job that its memory does not suffice, before the kernel or a cluster kills it without a word."""
 
 import errno
-import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +31,8 @@ def memory_limit(allowed: float, needed: float, name: str) -> Iterator[None]:
     if not used:
         yield
         return
+    import resource  # there where /proc is
+
     # The kernel counts what is reserved, threads' stacks for example, and of that only what is used counts here.
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     free = max(allowed * 1_000_000 - used["VmRSS"], 0)

@@ -94,7 +94,7 @@ class Night:
         """Called before the folder is searched. It may raise where a rule has yet to make the folder."""
         self._recall = recall
         self._keywords = types.keywords_needed(self.config)
-        reading = digest_of_code(checkout / "scripts/lightmask/night/inventory.py")
+        reading = digest_of_code(inventory.__file__)
         self._inventory = inventory.Inventory(self.folder, self.results / "headers.json", self._keywords, reading)
         self._rows: dict[str, dict[str, Any]] = {}
         self._recipes: dict[str, str] = {}
@@ -550,7 +550,7 @@ class Night:
         table = self.place("results/summary.ecsv")
         if self.force is not None and summary.recipe_of(table) != self._summary_recipe:
             self.force(str(self.place("results/summary.csv")))
-        return [f"results/statistics/{name}.json" for name in self.lights]
+        return [f"results/statistics/{name}.json" for name in self._names()]
 
     def summary_task(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what the summary takes from headers, the files that say how long jobs took, and the recipe."""
@@ -598,13 +598,16 @@ class Night:
             If a report is made, and there is no picture to show.
         """
         tables = ["results/summary.csv", "results/summary.ecsv", *(NIGHT_PICTURES if self.config["pictures"] else ())]
-        names = list(self.lights)
-        if self.config["pictures"] and self._is_reporting():
-            # A report wants all files that it is told of, and a frame that failed has no picture.
-            names = [name for name in names if self.place(f"results/pictures/frames/{name}.png").exists()]
-            if not names:
-                raise FrameError("report: found no picture of any frame; mask the night first")
+        names = self._names()
+        if not names:
+            raise FrameError("report: found no picture of any frame; mask the night first")
         return [*self.shared_results(), *tables, *(file for name in names for file in self.results_of(name))]
+
+    def _names(self) -> list[str]:
+        """List the LIGHT frames by name; for a report, which wants all files that it knows of, those with a picture."""
+        if not (self.config["pictures"] and self._is_reporting()):
+            return list(self.lights)
+        return [name for name in self.lights if self.place(f"results/pictures/frames/{name}.png").exists()]
 
     def _places(self, paths: Iterable[str]) -> list[str]:
         return [str(self.place(path)) for path in paths]

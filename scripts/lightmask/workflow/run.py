@@ -1,15 +1,15 @@
 """One run of the workflow: what stands before its first job and after its last one."""
 
 import os
-import resource
 import sys
 from functools import cached_property
+from importlib.util import find_spec
 from logging import Logger
 from pathlib import Path
 from typing import Any, NoReturn
 
 from lightmask import messages
-from lightmask.errors import FrameError
+from lightmask.errors import FrameError, needed
 from lightmask.fits import files
 from lightmask.masks import sources
 from lightmask.night import NOT_YET, inventory
@@ -71,11 +71,22 @@ class Run:
         os.environ[logs.AT_WORK] = self.jobs_at_work
         if self.engine.is_main_process and not self.is_nested and not self.engine.is_dry:
             self._make_way()
-        if not self.engine.is_imported:
-            try:
+        try:
+            if self.engine.is_main_process:
+                self._check_packages()
+            if not self.engine.is_imported:
                 self.report_left_out()
-            except FrameError as error:
-                self._stop(str(error))
+        except FrameError as error:
+            self._stop(str(error))
+
+    def _check_packages(self) -> None:
+        """Refuse settings that need a package which is not installed, before any job does."""
+        drawn = ("matplotlib", "PIL") if self.night.config["pictures"] else ()
+        other = ("ccdproc", "astroscrappy") if self.night.config["cosmic_rays"]["detector"] == "ccdproc" else ()
+        for packages, setting, extra in ((drawn, "pictures: true", "report"), (other, "detector: ccdproc", "ccdproc")):
+            for package in packages:
+                if find_spec(package) is None:
+                    raise needed(package, setting, extra)
 
     def report_left_out(self) -> None:
         """Report what the search of the folder leaves out."""
@@ -141,6 +152,8 @@ class Run:
 
     def _provide_file_handles(self) -> None:
         """Let this process open as many files as it will, where the system allows it."""
+        import resource  # which Windows lacks, and with it Snakemake's shell
+
         needed = 24 + 4 * self.engine.cores  # measured: 14 and 3
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if hard != resource.RLIM_INFINITY and hard < needed:

@@ -1,0 +1,218 @@
+"""The command ``lightmask``: mask a folder, look at it before, make the report after."""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from lightmask import SNAKEFILE, __version__
+from lightmask.errors import FrameError, needed
+from lightmask.fits import Value
+from lightmask.messages import printable
+from lightmask.night import GAIN, READNOISE, configfiles, configuration, matching, quantities, types
+from lightmask.workflow import DEMO, Night, is_runnable
+
+SCANNED = ("file", "type", "masks", "gain", "read noise", "problem")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the command line, without the name of the command.
+
+    Returns
+    -------
+    int
+        The exit status. `run` and `report` do not return: Snakemake takes the place of this process.
+    """
+    parser = argparse.ArgumentParser("lightmask", description="Trustworthy pixel masks for calibrated CCD frames.")
+    parser.add_argument("--version", action="version", version=f"lightmask {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser(
+        "run", help="mask all LIGHT frames of a folder", epilog="Other options are those of snakemake, such as -n."
+    )
+    run.add_argument("folder", help="calibrated frames, with masks, flats or darks; it is only read")
+    run.add_argument("--cores", default="all", help="how many to use at most (all)")
+    scan = commands.add_parser("scan", help="list the files of a folder: what each is, and what will be done with it")
+    scan.add_argument("folder", help="as for run; nothing is written")
+    report = commands.add_parser("report", help="make WORK/results/report.html of what is there")
+    for command in (run, scan, report):
+        command.add_argument(
+            "-o", metavar="WORK", dest="work", default=".", help="folder of results and config.yaml (.)"
+        )
+        command.add_argument(
+            "--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="settings, as of snakemake"
+        )
+    known, others = parser.parse_known_args(arguments)
+    if others and known.command == "scan":
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    try:
+        if known.command == "scan":
+            return print_scan(Path(known.folder), Path(known.work), known.config)
+        others = [_profile(option) for option in others]
+        if known.command == "run":
+            settings = [*known.config, f"frames={json.dumps(_frames(known.folder))}"]
+            start_snakemake(known.work, ["--cores", known.cores, *others], settings)
+        else:
+            start_snakemake(
+                known.work, ["--report", "results/report.html", *others], [*known.config, *_last(known.work)]
+            )
+    except (FrameError, ValueError) as error:
+        print(error, file=sys.stderr)
+    return 1
+
+
+def start_snakemake(work: str, options: Sequence[str], settings: Sequence[str]) -> None:
+    """Let Snakemake take the place of this process, with our Snakefile.
+
+    Parameters
+    ----------
+    work : str
+        The working directory, made where there is none.
+    options : sequence of str
+        Of Snakemake.
+    settings : sequence of str
+        Of the configuration: ``key=value``.
+
+    Raises
+    ------
+    FrameError
+        If Snakemake is not installed, or its path cannot be used in commands.
+    """
+    if find_spec("snakemake") is None:
+        raise needed("snakemake", "whole nights", "workflow")
+    python = interpreter()
+    command = [python, "-m", "snakemake", "--snakefile", SNAKEFILE, "--directory", work, *options]
+    if settings:
+        command += ["--config", *settings]
+    sys.stdout.flush()
+    os.execv(python, command)  # noqa: S606 - no shell
+
+
+def interpreter() -> str:
+    """Return the path of Python, by a link where the path has blanks or quotes.
+
+    Commands of jobs that Snakemake makes cannot have such a path (its issue 2645).
+    """
+    if is_runnable(sys.executable, runs_here=False):
+        return sys.executable
+    # In the home of the user, which the machines of a cluster share.
+    links = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "lightmask")
+    link = links / hashlib.sha256(os.fsencode(sys.prefix)).hexdigest()[:16]
+    python = link / os.path.relpath(sys.executable, sys.prefix)
+    if not is_runnable(str(python), runs_here=False):
+        raise FrameError(
+            f"{printable(str(links))}: found a blank, a quote or the like in the path of the cache, expected none; set "
+            "XDG_CACHE_HOME"
+        )
+    if not python.exists():
+        links.mkdir(parents=True, exist_ok=True)
+        part = link.with_suffix(f".{os.getpid()}")
+        part.symlink_to(sys.prefix, target_is_directory=True)
+        part.replace(link)
+    return str(python)
+
+
+def _frames(folder: str) -> str:
+    """Return a folder for the configuration: the demo night is a name, and all others are places."""
+    return DEMO if os.path.normpath(folder) == DEMO else os.path.abspath(folder)
+
+
+def _profile(option: str) -> str:
+    """Return an option of Snakemake, the path for the name of a profile that comes with this package."""
+    packed = Path(SNAKEFILE).parent / "profiles" / option.removeprefix("--profile=")
+    is_name = re.fullmatch("(--profile=)?[a-z]+", option) and packed.is_dir() and not Path(option).exists()
+    return option.replace(packed.name, str(packed)) if is_name else option
+
+
+def _last(work: str) -> list[str]:
+    """Return the setting of the folder that was masked last, unless a file of the working directory has it."""
+    try:
+        found = json.loads(Path(work, "results/headers.json").read_text(encoding="utf-8"))["key"]["folder"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise FrameError(f"{printable(work)}: found no results of a run, expected some; mask a folder first") from None
+    is_demo = os.path.abspath(found) == os.path.abspath(os.path.join(work, DEMO))
+    return [f"frames={json.dumps(DEMO if is_demo else found)}"]
+
+
+def print_scan(folder: Path, work: Path, settings: Sequence[str]) -> int:
+    """Print a row for each file of a folder, and return 1 if a LIGHT frame cannot be masked."""
+    rows = list(scan(folder, work, settings))
+    widths = [max(len(row[column]) for row in [SCANNED, *(row for row, _ in rows)]) for column in range(len(SCANNED))]
+    for row in [SCANNED, *(row for row, _ in rows)]:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    return int(any(is_fault for _, is_fault in rows))
+
+
+def scan(folder: Path, work: Path = Path(), settings: Sequence[str] = ()) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Describe each file of a folder as a run would take it.
+
+    Parameters
+    ----------
+    folder : Path
+        The frames folder.
+    work : Path
+        The working directory, whose ``config.yaml`` counts.
+    settings : sequence of str
+        Of the configuration: ``key=value``.
+
+    Yields
+    ------
+    row : tuple of str
+        Path, type, masks that apply, gain in e-/adu and read noise in e- that will be used, and what is wrong.
+    is_fault : bool
+        Whether this is a LIGHT frame that cannot be masked.
+
+    Raises
+    ------
+    FrameError
+        If the folder cannot be searched.
+    ValueError
+        If the configuration is wrong.
+    """
+    checkout = Path(SNAKEFILE).parent
+    config: dict[str, Any] = {}
+    for found in (configfiles.load(checkout / "config.yaml"), configfiles.load(work / "config.yaml"), settings):
+        config = configuration.merged(config, found if isinstance(found, dict) else configuration.parsed(found))
+    night = Night(config | {"frames": _frames(str(folder))}, checkout, place=work.joinpath)
+    for frame in night.frames:
+        masks, numbers, problem = "", ("", ""), frame.problem
+        if frame.type == types.LIGHT and not problem:
+            problem = night.matcher.problem(frame)
+            applying = night.matcher.applying(frame)
+            masks = ", ".join(_described(mask) for _, mask in applying) or "none"
+            try:
+                numbers = _numbers(frame.cards, night.config)
+            except FrameError as error:
+                problem = problem or str(error)
+        elif not frame.type and not problem:
+            problem = f"no {' or '.join(night.config['frame_type']['keywords'])} in the header; it is not masked"
+        row = (frame.path, frame.type, masks, *numbers, problem)
+        yield tuple(map(printable, row)), bool(problem) and frame.to_mask
+
+
+def _described(mask: types.Frame) -> str:
+    if isinstance(mask, matching.MadeMask):
+        return f"{matching.KIND_OF_TYPE[mask.type]} mask of {len(mask.sources)}"
+    return mask.path
+
+
+def _numbers(cards: dict[str, Value], config: dict[str, Any]) -> tuple[str, str]:
+    """Return gain and read noise as a run would use them."""
+    settings = config["cosmic_rays"]
+    gain = quantities.value(settings["gain"], cards, GAIN, "cosmic_rays: gain")
+    quantities.check_unit(cards, gain, config, "cosmic_rays: gain")
+    return f"{gain:g}", f"{quantities.value(settings['readnoise'], cards, READNOISE, 'cosmic_rays: readnoise'):g}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
