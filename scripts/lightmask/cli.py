@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return print_scan(Path(known.folder), Path(known.work), known.config)
         others = [_profile(option) for option in others]
         if known.command == "run":
-            settings = [*known.config, f"frames={json.dumps(_frames(known.folder))}"]
+            settings = [*known.config, _setting_of(_frames(known.folder))]
             start_snakemake(known.work, ["--cores", known.cores, *others], settings)
         else:
             start_snakemake(
@@ -127,6 +127,14 @@ def _frames(folder: str) -> str:
     return DEMO if os.path.normpath(folder) == DEMO else os.path.abspath(folder)
 
 
+def _setting_of(frames: str) -> str:
+    """Return the setting of the folder so that Snakemake reads a text, whatever the name.
+
+    It takes quotes from both ends, and reads what is left as YAML: blanks keep it from the former.
+    """
+    return f"frames= {json.dumps(frames)} "
+
+
 def _profile(option: str) -> str:
     """Return an option of Snakemake, the path for the name of a profile that comes with this package."""
     packed = Path(SNAKEFILE).parent / "profiles" / option.removeprefix("--profile=")
@@ -141,7 +149,7 @@ def _last(work: str) -> list[str]:
     except (OSError, ValueError, KeyError, TypeError):
         raise FrameError(f"{printable(work)}: found no results of a run, expected some; mask a folder first") from None
     is_demo = os.path.abspath(found) == os.path.abspath(os.path.join(work, DEMO))
-    return [f"frames={json.dumps(DEMO if is_demo else found)}"]
+    return [_setting_of(DEMO if is_demo else found)]
 
 
 def print_scan(folder: Path, work: Path, settings: Sequence[str]) -> int:

@@ -1,0 +1,158 @@
+"""The command `lightmask`, as a user starts it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from astropy.io import fits
+from conftest import CHECKOUT, write_calibrations, write_light, write_mask, write_night
+
+from lightmask import cli
+
+ODD = "it's {1} a: b=c <d> #e"
+
+
+def lightmask(*arguments, cwd, **environment):
+    """Run the command in a working directory."""
+    return subprocess.run(
+        [sys.executable, "-m", "lightmask.cli", *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT / "scripts")} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+
+
+@pytest.mark.parametrize("name", ["night", ODD, "1e5", "True"])
+def test_a_folder_of_any_name_is_masked(name, tmp_path):
+    write_night(tmp_path / name)
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/config.yaml").write_text("pictures: false\n")
+    run = lightmask("run", name, "-o", "work", "--cores", 2, "--config", "regions=true", cwd=tmp_path)
+    assert run.returncode == 0, run.stdout
+    assert sorted(path.name for path in (tmp_path / "work/results/masked").iterdir()) == ["a.fits", "b.fits"]
+    assert (tmp_path / "work/results/regions/a.fits.reg").exists()
+    assert not (tmp_path / "work/results/pictures").exists()
+
+
+def test_other_options_are_those_of_snakemake_and_so_is_the_status(tmp_path):
+    write_night(tmp_path / "night")
+    dry = lightmask("run", "night", "-n", cwd=tmp_path)
+    assert dry.returncode == 0 and "Masking a.fits" in dry.stdout and "dry-run" in dry.stdout
+    assert not (tmp_path / "results").exists()
+    (tmp_path / "night/broken.fits").write_text("this is no FITS file")
+    run = lightmask("run", "night", "--cores", "2", "--config", "pictures=false", "frames_per_job=0", cwd=tmp_path)
+    assert run.returncode == 1 and "broken.fits: not a FITS file" in run.stdout
+
+
+def test_a_report_shows_the_folder_that_was_masked_last(tmp_path):
+    write_night(tmp_path / ODD)
+    nothing = lightmask("report", cwd=tmp_path)
+    assert nothing.returncode == 1
+    assert nothing.stdout == ".: found no results of a run, expected some; mask a folder first\n"
+    assert lightmask("run", ODD, "--cores", "2", cwd=tmp_path).returncode == 0
+    made = lightmask("report", cwd=tmp_path)
+    assert made.returncode == 0 and (tmp_path / "results/report.html").exists(), made.stdout
+
+
+def test_a_profile_of_the_package_is_found_by_its_name(tmp_path):
+    assert cli._profile("slurm") == str(CHECKOUT / "profiles/slurm")
+    assert cli._profile("--profile=slurm") == f"--profile={CHECKOUT / 'profiles/slurm'}"
+    for other in ("-n", "results", "--profile=mine", "../slurm", "slurm/config.yaml"):
+        assert cli._profile(other) == other
+
+
+def scanned(*arguments, cwd):
+    """Run a scan, and return its status and its rows by file."""
+    done = lightmask("scan", *arguments, cwd=cwd)
+    header, *lines = done.stdout.splitlines()
+    starts = [header.index(name) for name in ("file", "type", "masks", "gain", "read noise", "problem")]
+    ends = [*starts[1:], None]
+    rows = [[line[start:end].strip() for start, end in zip(starts, ends, strict=True)] for line in lines]
+    return done.returncode, {row[0]: row[1:] for row in rows}
+
+
+def test_a_scan_says_what_each_file_is_and_what_will_be_used(tmp_path):
+    write_night(tmp_path / "night", ["a.fits"])
+    write_light(tmp_path / "night/gained.fits", GAIN=1.7, RDNOISE=4)
+    status, rows = scanned("night", cwd=tmp_path)
+    assert status == 0
+    assert rows["a.fits"] == ["light", "flat_mask.fits, dark_mask.fits", "1", "10", ""]
+    assert rows["flat_mask.fits"] == ["flat mask", "", "", "", ""]
+    setting = "cosmic_rays={gain: GAIN, readnoise: RDNOISE}"
+    status, rows = scanned("night", "--config", setting, cwd=tmp_path)
+    assert status == 1
+    assert rows["gained.fits"][2:] == ["1.7", "4", ""]
+    assert rows["a.fits"][2:4] == ["", ""]
+    assert rows["a.fits"][4].startswith("no GAIN in the header, expected a number of e-/adu above 0; add it, or set ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["night"]
+
+
+def test_a_scan_reports_problems_and_takes_the_configuration_of_the_working_directory(tmp_path):
+    write_light(tmp_path / "night/a.fits")
+    write_calibrations(tmp_path / "night")
+    write_light(tmp_path / "night/untyped.fits", IMAGETYP=None)
+    write_light(tmp_path / "night/jansky.fits", BUNIT="Jy")
+    (tmp_path / "night/broken\nline.fits").write_text("no FITS")
+    status, rows = scanned("night", cwd=tmp_path)
+    assert status == 1
+    assert rows["a.fits"] == ["light", "flat mask of 2, dark mask of 1", "1", "10", ""]
+    assert rows["untyped.fits"][4] == "no IMAGETYP in the header; it is not masked"
+    assert rows["jansky.fits"][4].startswith("BUNIT is 'Jy', expected adu or electron")
+    assert rows["broken\\nline.fits"][4].startswith("not a FITS file")
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/config.yaml").write_text("required_masks: []\nstatic_masks: {flat: folder, dark: folder}\n")
+    status, rows = scanned("night", "-o", "work", cwd=tmp_path)
+    assert rows["a.fits"] == ["light", "none", "1", "10", ""]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["scan", "nowhere"], "frames: found nothing at "),
+        (["scan", "night", "--config", "unit=x"], "configuration: unit: found 'x'; expected one of "),
+        (["scan", "night", "--config", "unit"], "--config: found 'unit'; expected key=value"),
+        (["run", "night", "--config", "unit=x"], "configuration: unit: found 'x'; expected one of "),
+    ],
+)
+def test_what_cannot_be_is_reported_in_one_line(arguments, line, tmp_path):
+    write_night(tmp_path / "night")
+    done = lightmask(*arguments, cwd=tmp_path)
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert [found for found in done.stdout.splitlines() if found.startswith(line)]
+
+
+def test_a_broken_file_of_configuration_is_reported(tmp_path):
+    write_night(tmp_path / "night")
+    (tmp_path / "config.yaml").write_text("unit: [\n")
+    done = lightmask("scan", "night", cwd=tmp_path)
+    assert done.returncode == 1 and done.stdout.startswith("config.yaml: line 2: found no valid YAML")
+
+
+def test_an_interpreter_with_an_odd_path_is_started_by_a_link(tmp_path):
+    write_night(tmp_path / "night")
+    (tmp_path / "it's an env").symlink_to(sys.prefix)
+    python = tmp_path / "it's an env/bin/python"
+    cache = tmp_path / "cache"
+    command = [python, "-m", "lightmask.cli", "run", "night", "--cores", "2", "--config", "pictures=false"]
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT / "scripts"), "XDG_CACHE_HOME": str(cache)}
+    for _ in range(2):
+        run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stdout + run.stderr
+    assert fits.getdata(tmp_path / "results/masked/a.fits", "FLAGS")[10, 10] == 4
+    assert len(list((cache / "lightmask").iterdir())) == 1
+    environment["XDG_CACHE_HOME"] = str(tmp_path / "an odd one")
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 1 and "expected none; set XDG_CACHE_HOME" in run.stderr
+
+
+def test_a_mask_that_does_not_fit_is_named(tmp_path):
+    write_light(tmp_path / "night/a.fits")
+    write_mask(tmp_path / "night/flat_mask.fits", "flat mask", shape=(32, 32))
+    write_mask(tmp_path / "night/dark_mask.fits", "dark mask")
+    status, rows = scanned("night", cwd=tmp_path)
+    assert status == 1 and "flat_mask.fits has shape 32x32, the frame 80x64" in rows["a.fits"][4]
