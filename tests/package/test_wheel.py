@@ -52,8 +52,8 @@ def command(python, *arguments, cwd):
 
 @pytest.fixture(scope="session")
 def whole(wheel, tmp_path_factory):
-    """Install the wheel with the extras workflow and report, in a folder whose name has a blank and a quote."""
-    python = environment(tmp_path_factory.mktemp("of a user's own") / "my env")
+    """Install the wheel with the extras workflow and report, in a folder whose name has a blank."""
+    python = environment(tmp_path_factory.mktemp("of a user") / "my env")
     pip(python, "install", "--require-hashes", "--requirement", REQUIREMENTS)
     pip(python, "install", f"{wheel}[workflow,report]")  # which finds all that it needs
     return python

@@ -158,6 +158,21 @@ def test_a_module_beside_a_script_counts_for_it(checkout):
     assert digest(checkout, "mask_batch.py") != before
 
 
+def test_what_only_a_checker_of_types_reads_does_not_count(checkout):
+    edit(checkout / "mask_batch.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import beside\n")
+    edit(checkout / "beside.py", "")
+    before = digest(checkout, "mask_batch.py")
+    edit(checkout / "beside.py")
+    assert digest(checkout, "mask_batch.py") == before
+
+
+def test_where_the_scripts_stand_does_not_count(checkout):
+    """In the wheel they stand within the package."""
+    shutil.copytree(checkout, checkout / "lightmask/_snakemake/scripts", ignore=shutil.ignore_patterns("lightmask"))
+    packed = digest(checkout, "lightmask/_snakemake/scripts/mask_light.py")
+    assert packed == digest(checkout, "mask_light.py")
+
+
 def test_a_module_that_a_room_imports_when_it_is_asked_for_counts(checkout):
     before = digest(checkout, "mask_batch.py")
     edit(checkout / "lightmask/workflow/nested.py")

@@ -82,8 +82,10 @@ def test_the_last_holder_is_known_without_a_trace(tmp_path):
     assert locks.last_holder(path) is None and not path.exists()
     process, _ = hold(path)
     assert locks.last_holder(path) is None
+    assert locks.holder(path)["process"] == process.pid
     end(process, "killed")
     left = path.read_text()
+    assert locks.holder(path) is None
     assert locks.last_holder(path)["process"] == process.pid
     assert path.read_text() == left
     end(hold(path)[0])

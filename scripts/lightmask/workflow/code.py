@@ -62,21 +62,28 @@ def digest_of_code(path: str | os.PathLike) -> str:
         new = set(_imported(waiting.pop())) - found
         found |= new
         waiting += new
-    code = hashlib.sha256()
-    files = {part.file for part in found}
-    for file in sorted(files, key=lambda file: (file.is_relative_to(_ROOT), file.name, str(file))):
-        code.update(hashlib.sha256(file.read_bytes()).digest())
-    return code.hexdigest()
+    # Not in the order of their paths: those of a clone and of an installed package differ.
+    digests = sorted(hashlib.sha256(file.read_bytes()).digest() for file in {part.file for part in found})
+    return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 @cache
 def _imported(part: _Part) -> tuple[_Part, ...]:
     """List the files of this package, and those beside a script, that a file imports."""
-    imports = _imports(part.file, list(ast.walk(_tree(part.file))))
+    imports = _imports(part.file, list(_run(_tree(part.file))))
     if not part.whole:
         used = {node.id for own in _own(part.file) for node in ast.walk(own) if isinstance(node, ast.Name)}
         imports = [found for found in _re_exports(part.file) if found.bound in used]
     return tuple(one for found in imports for one in _parts(found.module, found.name, part.file.parent))
+
+
+def _run(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk through the nodes of a tree, but for what only checkers of types read."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _run(child)
 
 
 def _parts(module: str, name: str, beside: Path) -> Iterator[_Part]:

@@ -122,9 +122,22 @@ def last_holder(path: Path) -> dict[str, Any] | None:
     OSError
         If the file cannot be read, or the file system has no locks.
     """
+    return _found(path, held=False)
+
+
+def holder(path: Path) -> dict[str, Any] | None:
+    """Return who holds a lock, without holding it or writing anything; None if nobody does.
+
+    Parameters and errors are those of `last_holder`.
+    """
+    return _found(path, held=True)
+
+
+def _found(path: Path, held: bool) -> dict[str, Any] | None:
     try:
         with open(path, "rb") as file:
-            return _read(path) if lock(file, shared=True) else None
+            is_held = not lock(file, shared=True)
+            return (_read(path) or (UNKNOWN if held else None)) if is_held == held else None
     except FileNotFoundError:
         return None
 

@@ -47,6 +47,7 @@ class Run:
         self.progress = progress.Progress()
         self.jobs_at_work = os.path.abspath(".snakemake/lightmask_at_work")
         self._has_reported = False
+        self._busy = ""
         self.is_nested = bool(os.environ.get(nested.PLANNED))
         try:
             self.night = Night(
@@ -74,6 +75,7 @@ class Run:
         try:
             if self.engine.is_main_process:
                 self._check_packages()
+                self._check_interpreter(runs_here=True)
             if not self.engine.is_imported:
                 self.report_left_out()
         except FrameError as error:
@@ -98,6 +100,9 @@ class Run:
         """Wait for jobs that outlived a run that was killed here, and remove that run's locks."""
         try:
             killed = locks.last_holder(self.night.results / ".lock")
+            if other := locks.holder(self.night.results / ".lock"):
+                self._busy = self._busy_text(locks.describe(other))
+                self.logger.warning(self._busy)
         except OSError:  # no locks on this file system, or no right to read: `begin` reports it
             return
         if not killed:
@@ -139,16 +144,22 @@ class Run:
             try:
                 self.night.results.mkdir(parents=True, exist_ok=True)
                 self._provide_file_handles()
-                self._check_interpreter()
+                self._check_interpreter(self.engine.runs_here)
                 if self.engine.locks:
                     self._hold_results()
                 if not self.is_nested:
                     self.night.remember()
-            except (OSError, FrameError, locks.BusyError) as error:
+            except locks.BusyError as error:
+                text = self._busy_text(str(error))
+                self._stop("" if text == self._busy else text)
+            except (OSError, FrameError) as error:
                 reason = getattr(error, "strerror", None)
                 self._stop(f"{self.night.results}: cannot be written ({reason})" if reason else str(error))
         self.engine.poll_slurm_steadily()
         self._begin_progress()
+
+    def _busy_text(self, holder: str) -> str:
+        return f"{self.night.results}: another run is at work there ({holder}); wait for its end"
 
     def _provide_file_handles(self) -> None:
         """Let this process open as many files as it will, where the system allows it."""
@@ -164,13 +175,13 @@ class Run:
         if soft != resource.RLIM_INFINITY and soft < needed:
             resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
-    def _check_interpreter(self) -> None:
+    def _check_interpreter(self, runs_here: bool) -> None:
         """Refuse a path of Python that the commands of jobs would tear apart (Snakemake's issue 2645)."""
-        if not is_runnable(sys.executable, self.engine.runs_here):
-            found = "a quote or the like" if self.engine.runs_here else "a blank, a quote or the like"
+        if not is_runnable(sys.executable, runs_here):
+            found = "a quote or the like" if runs_here else "a blank, a quote or the like"
             raise FrameError(
-                f"{messages.printable(sys.executable)}: found {found} in the path of Python, expected none; start "
-                "Snakemake by a link to its environment"
+                f"{messages.printable(sys.executable)}: found {found} in the path of Python, expected none; use "
+                "`lightmask run`, or start Snakemake by a link to its environment"
             )
 
     def _hold_results(self) -> None:
@@ -178,8 +189,6 @@ class Run:
         results = self.night.results
         try:
             locks.hold(results / ".lock")
-        except locks.BusyError as error:
-            raise locks.BusyError(f"{results}: another run is at work there ({error}); wait for its end") from None
         except OSError as error:
             if error.errno not in locks.UNSUPPORTED:
                 raise
@@ -280,6 +289,7 @@ class Run:
         return self.night.place(f"results/{name}")
 
     def _stop(self, message: str) -> NoReturn:
-        """End before any job starts, with a message and no traceback."""
-        self.logger.error(message)
+        """End before any job starts, with a message, if there is one left to report, and no traceback."""
+        if message:
+            self.logger.error(message)
         sys.exit(1)
