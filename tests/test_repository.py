@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -30,7 +31,7 @@ LOCKS = {"": 50, "-test": 50, "-slurm": 50, "-fuzz": 1, "-mutants": 10}
 """Names of lock files, and how many packages each has at the least."""
 
 
-@pytest.mark.parametrize(("lock", "least"), LOCKS.items())
+@pytest.mark.parametrize(("lock", "least"), [*LOCKS.items(), ("-oldest", 50)])
 def test_every_requirement_has_hashes(lock, least):
     lock = f"envs/requirements{lock}.txt"
     entries = re.split(r"\n(?=\S)", text(lock).strip())
@@ -47,15 +48,22 @@ def test_conda_environment_has_the_versions_of_the_lock():
 
 
 def test_conda_environment_has_what_the_package_needs():
-    project = text("pyproject.toml")
-    needed = re.findall(r'"([a-z]+)', re.search(r"^dependencies = \[(.*?)\]", project, re.DOTALL | re.MULTILINE)[1])
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    extras = project["optional-dependencies"]
+    needed = {re.match("[a-z]+", name)[0] for name in project["dependencies"] + extras["ccdproc"] + extras["report"]}
     environment = yaml.safe_load(text("envs/lightmask.yaml"))["dependencies"]
-    assert {entry.split()[0] for entry in environment} == {"python", *needed}
+    assert {entry.split()[0] for entry in environment} == {"python", *needed} - {"pygments"}  # for Snakemake's page
 
 
 def test_tests_run_with_the_versions_that_users_get():
     assert pins("envs/requirements.txt").items() <= pins("envs/requirements-test.txt").items()
     assert pins("envs/requirements.txt").items() <= pins("envs/requirements-slurm.txt").items()
+
+
+def test_the_oldest_snakemake_that_is_tried_is_the_oldest_that_is_allowed():
+    allowed = re.search(r'"snakemake>=([0-9.]+),', text("pyproject.toml"))[1]
+    assert pins("envs/requirements-oldest.txt")["snakemake"] == f"{allowed}.0"
+    assert f'min_version("{allowed}")' in text("Snakefile")
 
 
 def test_readme_says_which_versions():
@@ -75,14 +83,15 @@ def test_what_is_installed_is_what_the_locks_say():
     always = set(re.findall(r"^([a-z0-9-]+)==\S+ \\$", text("envs/requirements.txt"), re.MULTILINE))
     locked = {name: version for lock in LOCKS for name, version in pins(f"envs/requirements{lock}.txt").items()}
     assert len(always) > 40
-    assert always <= installed.keys() <= locked.keys() | {"pip", "setuptools"}
+    assert always <= installed.keys() <= locked.keys() | {"lightmask", "pip", "setuptools"}
     assert {name: locked[name] for name in installed.keys() & locked.keys()}.items() <= installed.items()
 
 
-def test_an_installation_from_the_checkout_leaves_nothing_there_and_holds_the_library(tmp_path):
+def test_an_installation_from_the_checkout_leaves_nothing_there_and_holds_the_library_and_the_workflow(tmp_path):
     checkout = tmp_path / "checkout"
-    shutil.copytree(CHECKOUT / "scripts", checkout / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff"):
+    for name in ("scripts", "rules", "profiles", "envs", "docs"):
+        shutil.copytree(CHECKOUT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Snakefile", "config.yaml", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff"):
         shutil.copy(CHECKOUT / name, checkout)
     before = sorted(checkout.rglob("*"))
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, checkout]
@@ -94,7 +103,10 @@ def test_an_installation_from_the_checkout_leaves_nothing_there_and_holds_the_li
     (wheel,) = tmp_path.glob(f"lightmask-{__version__}-*.whl")
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     library = checkout / "scripts"
-    assert packed == {str(path.relative_to(library)) for path in library.rglob("lightmask/**/*") if path.is_file()}
+    expected = {str(path.relative_to(library)) for path in library.rglob("lightmask/**/*") if path.is_file()}
+    parts = ["Snakefile", "config.yaml", "rules/*", "profiles/*/*", "scripts/*.py", "docs/report/*", "envs/*.yaml"]
+    workflow = {str(path.relative_to(checkout)) for part in parts for path in checkout.glob(part)}
+    assert packed == expected | {f"lightmask/_snakemake/{name}" for name in workflow}
 
 
 def test_shipped_configuration_shows_the_defaults():

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -126,6 +127,21 @@ rule both:
             assert np.array_equal(masked, fits.getdata(tmp_path / folder / row["path"]))
     again = command(whole, "-m", "snakemake", "--cores", "2", cwd=tmp_path)
     assert "Nothing to be done" in again.stdout, again.stdout
+
+
+def test_a_clone_runs_its_own_library_beside_an_installed_one(whole, tmp_path):
+    clone = tmp_path / "a clone's {place}"
+    for name in ("scripts", "rules", "profiles", "envs", "docs"):
+        shutil.copytree(CHECKOUT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(CHECKOUT / name, clone)
+    with open(clone / "scripts/lightmask/masks/frame.py", "a") as library:
+        library.write("\nprint('the library of the clone')\n")
+    write_night(tmp_path / "night")
+    options = ["-s", clone / "Snakefile", "--cores", "2", "--config", "frames=night", "pictures=false"]
+    run = command(whole, "-m", "snakemake", *options, cwd=tmp_path)
+    assert run.returncode == 0, run.stdout
+    assert "the library of the clone" in (tmp_path / "results/logs/mask_light/a.fits.log").read_text()
 
 
 def test_the_base_finds_cosmic_rays_masks_a_frame_and_scans(base, tmp_path):

@@ -18,7 +18,14 @@ from lightmask.workflow import locks, logs, nested, progress
 from lightmask.workflow.night import Night, Wildcards
 from lightmask.workflow.outcomes import problems, write_partial
 from lightmask.workflow.plan import Plan
-from lightmask.workflow.workarounds import Engine, interpreter_prefix, is_locked, is_runnable, remove_locks_of_dead_run
+from lightmask.workflow.workarounds import (
+    Engine,
+    interpreter_prefix,
+    is_locked,
+    is_runnable,
+    library_prefix,
+    remove_locks_of_dead_run,
+)
 
 OF_ALL = ("summarise", "finish_night", "check_sources")
 """Rules that run only where the whole night is asked for."""
@@ -135,7 +142,7 @@ class Run:
         # Ctrl-C reaches every process of a terminal. Frames under way are finished: they take seconds, and a
         # job that is interrupted while it loads Snakemake shows a page of its internals.
         usual = self.engine.shell_prefix if self.engine.is_imported else "trap '' INT; "
-        prefix = interpreter_prefix(sys.executable) + usual
+        prefix = interpreter_prefix(sys.executable) + library_prefix(self.engine.checkout / "scripts") + usual
         return prefix.replace("{", "{{").replace("}", "}}")  # as it formats the text
 
     def begin(self) -> None:

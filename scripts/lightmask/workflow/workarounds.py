@@ -10,6 +10,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -215,6 +216,32 @@ def interpreter_prefix(interpreter: str) -> str:
         return ""
     quoted = interpreter.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("`", "\\`")
     return f'function {first} {{ shift {len(others)}; command "{quoted}" "$@"; }}; '
+
+
+def library_prefix(scripts: Path) -> str:
+    """Return Bash that lets jobs import the library that stands beside their scripts.
+
+    In all versions Snakemake has a script look for it in the packages of the environment first, and then
+    beside itself. The library of a clone would run nowhere where another one is installed.
+
+    Parameters
+    ----------
+    scripts : Path
+        Folder of the scripts.
+
+    Returns
+    -------
+    str
+        Empty where no other library is found.
+    """
+    own = scripts / "lightmask" / "__init__.py"
+    if not own.exists():
+        return ""
+    others = [path for path in sys.path if os.path.realpath(path) != os.path.realpath(scripts)]
+    found = PathFinder.find_spec("lightmask", others)
+    if found is None or found.origin is None or os.path.samefile(found.origin, own):
+        return ""
+    return f"export PYTHONPATH={shlex.quote(str(scripts))}${{PYTHONPATH:+:$PYTHONPATH}}; "
 
 
 def is_runnable(interpreter: str, runs_here: bool) -> bool:
