@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "run", help="mask all LIGHT frames of a folder", epilog="Other options are those of snakemake, such as -n."
     )
     run.add_argument("folder", help="calibrated frames, with masks, flats or darks; it is only read")
-    run.add_argument("--cores", default="all", help="how many to use at most (all)")
+    run.add_argument("--cores", metavar="N", help="how many to use at most (all, unless a profile says where jobs run)")
     scan = commands.add_parser("scan", help="list the files of a folder: what each is, and what will be done with it")
     scan.add_argument("folder", help="as for run; nothing is written")
     report = commands.add_parser("report", help="make WORK/results/report.html of what is there")
@@ -61,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         others = [_profile(option) for option in others]
         if known.command == "run":
             settings = [*known.config, _setting_of(_frames(known.folder))]
-            start_snakemake(known.work, ["--cores", known.cores, *others], settings)
+            sent_away = any(re.fullmatch("(--profile|--executor|-e|--jobs|-j)(=.*)?", option) for option in others)
+            cores = ["--cores", known.cores or "all"] if known.cores or not sent_away else []
+            start_snakemake(known.work, [*cores, *others], settings)
         else:
             start_snakemake(
                 known.work, ["--report", "results/report.html", *others], [*known.config, *_last(known.work)]

@@ -70,8 +70,8 @@ class ClusterRun:
     def __init__(self, work, night, *arguments, config=()):
         self.results = work / "results"
         self.log = work.with_name(f"{work.name}.log")
-        command = [sys.executable, "-m", "snakemake", "-s", CHECKOUT / "Snakefile", "--directory", work]
-        command += ["--profile", PROFILE, "--latency-wait", "10", *arguments, "--config", f"frames={night}", *config]
+        command = [sys.executable, "-m", "lightmask.cli", "run", night, "-o", work, "--profile", "slurm"]
+        command += ["--latency-wait", "10", *arguments, *(["--config", *config] if config else [])]
         # A shell that runs the tests in the background tells them to ignore it, and so their children.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         with self.log.open("ab") as log:

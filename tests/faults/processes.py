@@ -12,14 +12,9 @@ def start(work, *arguments):
     """Start a run as the leader of a process group, its output in a file."""
     work.mkdir(parents=True, exist_ok=True)
     with open(work / "output", "w") as output:
-        return subprocess.Popen(
-            command(work, *arguments), stdout=output, stderr=output, start_new_session=True, preexec_fn=heed_ctrl_c
-        )
-
-
-def heed_ctrl_c():
-    """Let Ctrl-C do what it does, even where these tests run in the background, which ignores it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+        # What runs in the background ignores Ctrl-C: not so this run, even if the tests do.
+        heeding = ["env", "--default-signal=INT", *command(work, *arguments)]
+        return subprocess.Popen(heeding, stdout=output, stderr=output, start_new_session=True)
 
 
 def kill(process):
