@@ -15,7 +15,7 @@ BEGINNING = """\
 `config.yaml` in the working directory, `--configfile FILE` and `--config 'KEY=VALUE'` set what is
 below; each of them overrides the one before. On the command line a key inside a section is written
 `--config 'cosmic_rays={sigclip: 5}'`; Snakemake itself refuses `cosmic_rays.sigclip=5` there. An unknown
-key and a value of the wrong kind are told before anything starts. So is a key that a file has twice, and
+key and a value of the wrong kind are reported before anything starts. So is a key that a file has twice, and
 a file of more than 1,000,000 bytes, 10,000 values (with every alias written out) or 20 levels. A change
 of a key remakes what depends on it.
 
@@ -28,7 +28,7 @@ This page is made from the schema: `make docs`.
 
 
 def rows(part: Config, above: str = "") -> Iterator[str]:
-    """Give a row per key, keys of a section after the section."""
+    """Return a row per key, keys of a section after the section."""
     for key, rule in part["properties"].items():
         if "properties" in rule:
             yield f"| **`{above}{key}`** | section | | {rule['description']} |"

@@ -140,7 +140,7 @@ def give_up_rights():
 
 
 def command(work, *arguments, snakefile=CHECKOUT / "Snakefile", cores=2):
-    """Give the command that starts `snakemake` as a user does, in a working directory of its own."""
+    """Return the command that starts `snakemake` as a user does, in a working directory of its own."""
     python = [sys.executable, "-m", "snakemake"]
     return [*python, "-s", snakefile, "--directory", work, "--cores", str(cores), *arguments]
 
@@ -170,7 +170,7 @@ def demo_run(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def demo_results(demo_run):
-    """Give the results of the demo night."""
+    """Return the results of the demo night."""
     return demo_run.results
 
 

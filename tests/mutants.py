@@ -88,11 +88,15 @@ TESTS = {
     "workflow/locks": "workflow/test_locks",
     "workflow/logs": "workflow/test_logs masks/test_static",
     "workflow/memory": "workflow/test_memory",
+    "workflow/night": "workflow/test_night",
     "workflow/outcomes": "workflow/test_outcomes",
+    "workflow/plan": "workflow/test_plan",
     "workflow/progress": "workflow/test_progress",
+    "workflow/workarounds": "workflow/test_workarounds",
 }
-"""The test files of each module. Left out are demo, which only simulates a night to try things on, and
-errors, which only names them."""
+"""The test files of each module. Left out are demo, which only simulates a night to try things on,
+errors, which only names them, and what only whole runs try, minutes for each mutant: cli, workflow/run and
+workflow/nested."""
 
 
 def test_files(module: str) -> list[str]:
@@ -101,7 +105,7 @@ def test_files(module: str) -> list[str]:
 
 
 def command(files: list[str]) -> str:
-    """Give the command that runs test files until one test fails."""
+    """Return the command that runs test files until one test fails."""
     options = ["-x", "-q", "-p", "no:cacheprovider", "--basetemp", ".tests"]
     options += ["-p", "_hypothesis_pytestplugin", "--hypothesis-profile", "mutants"]
     return shlex.join([sys.executable, "-m", "pytest", *options, *files])
@@ -182,7 +186,7 @@ def test_mutant(job: tuple[str, WorkItem, float]) -> tuple[str, WorkItem, WorkRe
 
 
 def mutation(result: WorkResult) -> tuple[str, str]:
-    """Give the lines that a mutant replaced, and by what, with spaces as between words."""
+    """Return the lines that a mutant replaced, and by what, with spaces as between words."""
     lines = (result.diff or "").splitlines()
     return tuple(
         " ".join(

@@ -12,7 +12,7 @@ CHECKING = "Checking flats and darks"
 
 @pytest.fixture
 def night(tmp_path):
-    """Give a night of two LIGHT frames, two flats and a dark, all good."""
+    """Return a night of two LIGHT frames, two flats and a dark, all good."""
     for seed, name in enumerate(("a.fits", "b.fits")):
         write_light(tmp_path / "night" / name, seed=seed)
     write_calibrations(tmp_path / "night")

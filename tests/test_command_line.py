@@ -18,7 +18,7 @@ def work(tmp_path):
 
 
 def refused(run):
-    """Give the lines that say why a run was refused before any job."""
+    """Return the lines that say why a run was refused before any job."""
     assert run.returncode == 1, run.output
     assert "Traceback" not in run.output and 'File "' not in run.output
     assert not run.jobs and not run.results.exists()

@@ -18,7 +18,7 @@ NAME = "kelt-16-b-r-001.fits"
 
 
 def program(name):
-    """Give the path of an installed program; CI installs it."""
+    """Return the path of an installed program; CI installs it."""
     path = shutil.which(name)
     if path is None:
         pytest.skip(f"{name} is not installed (Debian has a package of that name)")
@@ -26,7 +26,7 @@ def program(name):
 
 
 def recipes(language):
-    """Give the code blocks of the README in a language."""
+    """Return the code blocks of the README in a language."""
     return re.findall(rf"```{language}\n(.*?)```", (CHECKOUT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 

@@ -67,7 +67,7 @@ def results_of(browser, category):
 
 
 def shown_picture(browser):
-    """Give the picture on display once it is loaded."""
+    """Return the picture on display once it is loaded."""
     script = """
         const shown = [...document.images].filter(i => i.src.startsWith("data:image/png") && i.complete);
         return shown.length ? [shown[0].naturalWidth, shown[0].src.length, shown[0].src.slice(-60)] : null;

@@ -307,7 +307,7 @@ def test_masks_of_each_filter_are_combined_once(night, work, start):
 
 @pytest.fixture
 def unmasked(night):
-    """Give a night without masks for most frames, but with what to make them from."""
+    """Return a night without masks for most frames, but with what to make them from."""
     for mask in night.glob("*_mask.fits"):
         mask.unlink()
     write_light(night / "g.fits", seed=7, FILTER="g")

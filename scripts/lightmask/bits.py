@@ -30,12 +30,12 @@ MEANING = {
 
 
 def key(flag: Flag) -> str:
-    """Give a flag's name as the configuration and the tables have it: ``cosmic``."""
+    """Return a flag's name as the configuration and the tables have it: ``cosmic``."""
     return (flag.name or "").lower()
 
 
 def cards() -> list[tuple[str, str, str]]:
-    """Give header cards, one a bit: ``BIT0 = 'FLAT' / 1: bad in the flat mask``."""
+    """Return header cards, one a bit: ``BIT0 = 'FLAT' / 1: bad in the flat mask``."""
     return [
         (f"BIT{flag.bit_length() - 1}", flag.name or "", f"{flag.value}: {meaning}")
         for flag, meaning in MEANING.items()

@@ -55,7 +55,7 @@ TRUTH_BAD, TRUTH_HOT, TRUTH_COSMIC = 1, 2, 4
 
 
 def headers() -> dict[str, Header]:
-    """Give the header of every file of the night, complete but for the pixels."""
+    """Return the header of every file of the night, complete but for the pixels."""
     found = {}
     for name, filter_ in LIGHTS.items():
         found[name] = _frame_header("LIGHT", filter_, EXPOSURE)

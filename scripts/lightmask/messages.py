@@ -19,15 +19,15 @@ terminal = 2
 
 
 def warn(text: str) -> None:
-    """Tell something that a user should know in the log and on the terminal."""
+    """Report something that a user should know, in the log and on the terminal."""
     line = f"WARNING: {printable(text)}\n"
     print(line, end="")
     sys.stdout.flush()
     if terminal != 2:
-        tell(line.encode())
+        write_line(line.encode())
 
 
-def tell(line: bytes) -> None:
+def write_line(line: bytes) -> None:
     """Write a line to the terminal, whatever the streams of this process go to."""
     os.write(terminal, CLEAR_LINE.encode() * os.isatty(terminal) + line)
 

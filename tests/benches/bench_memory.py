@@ -108,7 +108,7 @@ def cases():
 
 def main():
     """Print a row for each frame."""
-    print("| frame | megapixels | peak MB | with pictures | reckoned (`mem_mb`) | s | with pictures |")
+    print("| frame | megapixels | peak MB | with pictures | estimated (`mem_mb`) | s | with pictures |")
     print("|---|---|---|---|---|---|---|")
     field = skies.star_field(TILE)
     spots = np.random.default_rng(1).random(field.shape) < 1e-3
@@ -123,9 +123,9 @@ def main():
             else:
                 frame = write_tiled(path, tile, shape, TYPES[name])
             (plain, seconds), (drawn, longer) = (peak(frame, combined, pictures) for pictures in (False, True))
-            reckoned = memory(shape, validated({})["cosmic_rays"], height)
+            estimated = memory(shape, validated({})["cosmic_rays"], height)
             print(
-                f"| {title} | {side * side / 1e6:.0f} | {plain:.0f} | {drawn:.0f} | {reckoned} "
+                f"| {title} | {side * side / 1e6:.0f} | {plain:.0f} | {drawn:.0f} | {estimated} "
                 f"| {seconds:.1f} | {longer:.1f} |",
                 flush=True,
             )

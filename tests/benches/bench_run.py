@@ -73,13 +73,13 @@ def seconds(command: list[str | Path]) -> float:
 
 
 def workflow(night: Path, work: Path, pictures: bool = False) -> list[str | Path]:
-    """Give the command that masks a night, which is all that the loop does, or draws it as well."""
+    """Return the command that masks a night, which is all that the loop does, or draws it as well."""
     snakemake = [sys.executable, "-m", "snakemake", "-s", CHECKOUT / "Snakefile", "--cores", str(CORES)]
     return [*snakemake, "--directory", work, "--config", f"frames={night}", f"pictures={pictures}"]
 
 
 def shares(results: Path, wall: float) -> dict[str, float]:
-    """Give the share of the cores' time that each part of the workflow took."""
+    """Return the share of the cores' time that each part of the workflow took."""
     stages = dict.fromkeys(("reading", "detection", "writing"), 0.0)
     for log in (results / "logs/mask_light").iterdir():
         for stage, time_ in re.findall(r"^(reading|detection|writing): ([\d.]+) s$", log.read_text(), re.MULTILINE):

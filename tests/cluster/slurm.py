@@ -42,7 +42,7 @@ def output_of(*command):
 
 
 def is_running(pid, name=""):
-    """Tell whether a process lives, which must be of that name, since numbers are used again."""
+    """Return whether a process lives, which must be of that name, since numbers are used again."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -163,7 +163,7 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
         wait_for(idle, 60, "two idle nodes")
 
     def jobs(self, state="RUNNING"):
-        """Give the numbers of jobs, by node."""
+        """Return the numbers of jobs, by node."""
         rows = (row.split() for row in output_of("squeue", "-h", "-t", state, "-o", "%i %N").splitlines())
         return {row[0]: row[-1] for row in rows}
 

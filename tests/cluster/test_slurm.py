@@ -25,7 +25,7 @@ NAMES = ["plain.fits", "a b (c).fits", "com,ma.fits", "quo'te.fits", 'dq"uote.fi
 
 @pytest.fixture(scope="session")
 def cluster():
-    """Give a cluster that is ended whatever happens."""
+    """Return a cluster that is ended whatever happens."""
     if reason := why_not():
         pytest.skip(reason)
     slurm = Slurm()
@@ -38,7 +38,7 @@ def cluster():
 
 @pytest.fixture
 def slurm(cluster):
-    """Give the cluster at rest, with all its parts."""
+    """Return the cluster at rest, with all its parts."""
     if not cluster.is_up():
         cluster.start_controller()
     output_of("scancel", "--user", "root")
@@ -121,7 +121,7 @@ def start(tmp_path):
 
 @pytest.fixture(scope="session")
 def slow_night(tmp_path_factory):
-    """Give a night that takes its time."""
+    """Return a night that takes its time."""
     night = tmp_path_factory.mktemp("slow") / "night"
     write_night(night, SLOW_LIGHTS)
     for seed, name in enumerate(SLOW_LIGHTS):
@@ -134,7 +134,7 @@ SLOW_CONFIG = [*SLOW, "required_masks=[]", "frames_per_job=4"]
 
 @pytest.fixture(scope="session")
 def expected(slow_night):
-    """Give what a local run makes of the slow night."""
+    """Return what a local run makes of the slow night."""
     work = slow_night.with_name("local")
     run = run_workflow(work, "--config", f"frames={slow_night}", *SLOW, "required_masks=[]")
     assert run.returncode == 0, run.output

@@ -10,14 +10,14 @@ NOT_RESULTS = ("logs", "benchmarks", "links")
 
 
 def final_files(results):
-    """Give every file under a final name, by path relative to the results."""
+    """Return every file under a final name, by path relative to the results."""
     found = (path.relative_to(results) for path in results.rglob("*") if path.is_file())
     finals = (path for path in found if path.parts[0] not in NOT_RESULTS and not path.name.startswith("."))
     return {str(path): results / path for path in finals}
 
 
 def content(name, path):
-    """Give what must be the same in two runs: all bytes, but for two files that know the time."""
+    """Return what must be the same in two runs: all bytes, but for two files that know the time."""
     if name == "headers.json":  # the times of the files that were searched
         read = json.loads(path.read_text(encoding="utf-8"))
         return read["key"]["keywords"], {file: entry | {"stamp": None} for file, entry in read["files"].items()}
@@ -29,7 +29,7 @@ def content(name, path):
 
 
 def contents(results):
-    """Give the content of every file under a final name."""
+    """Return the content of every file under a final name."""
     return {name: content(name, path) for name, path in final_files(results).items()}
 
 

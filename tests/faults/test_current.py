@@ -281,7 +281,7 @@ def test_a_run_that_was_interrupted_counts_no_old_row_as_current(send, tmp_path,
     before = {json.loads(path.read_text())["recipe"] for path in (work / "results/statistics").iterdir()}
 
     def one_is_done(work):
-        """Tell whether a frame is masked anew; its old result is removed while this looks."""
+        """Return whether a frame is masked anew; its old result is removed while this looks."""
         for path in (work / "results/statistics").glob("*.json"):
             with contextlib.suppress(FileNotFoundError):
                 if json.loads(path.read_text())["recipe"] not in before:

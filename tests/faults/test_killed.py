@@ -155,7 +155,7 @@ def test_a_job_is_stopped_before_it_looks_and_started_again_under_another_run(ni
 
 
 def holds(process, path):
-    """Tell whether a process has opened a file."""
+    """Return whether a process has opened a file."""
     try:
         with os.scandir(f"/proc/{process}/fd") as entries:
             opened = [os.readlink(entry.path) for entry in entries]

@@ -37,7 +37,7 @@ def arguments(night):
 
 @pytest.fixture(scope="module")
 def expected(arguments, tmp_path_factory):
-    """Give what stands under final names after a run that lacks nothing."""
+    """Return what stands under final names after a run that lacks nothing."""
     run = run_workflow(tmp_path_factory.mktemp("undisturbed"), *arguments)
     assert run.returncode == 0, run.output
     return contents(run.results)
@@ -79,7 +79,7 @@ def mounted(folder, *options):
 
 
 def limited(name, number):
-    """Give what stands before a command that shall have a limit."""
+    """Return what stands before a command that shall have a limit."""
     code = f"""
 import os, sys, resource
 resource.setrlimit(resource.{name}, ({number}, {number}))
@@ -145,7 +145,7 @@ def test_too_few_file_handles(work, arguments, expected):
 
 @pytest.fixture
 def growing(tmp_path):
-    """Give a night with one large frame, and its arguments."""
+    """Return a night with one large frame, and its arguments."""
     folder = tmp_path / "night"
     write_light(folder / "a.fits")
     write_light(folder / "large.fits", LARGE)

@@ -67,7 +67,7 @@ def test_checksums_are_those_of_astropy(tmp_path_factory, data, blanks):
 
 
 def checked_content():
-    """Give a file of several kinds of HDUs with checksums, and where header and data of each begin and end."""
+    """Return a file of several kinds of HDUs with checksums, and where header and data of each begin and end."""
     packed = fits.CompImageHDU(np.arange(900, dtype=np.int16).reshape(30, 30), name="PACKED")
     table = fits.BinTableHDU.from_columns([fits.Column("a", "PE()", array=[[1, 2], []])])
     zeros = fits.ImageHDU(np.zeros((5, 7)))

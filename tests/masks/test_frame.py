@@ -341,7 +341,7 @@ def test_checksums_that_reduction_left_behind_refuse_nothing(tmp_path, capfd):
     damaged(tmp_path / "a.fits", BUNIT="adu")
     run(tmp_path)
     (remark,) = json.loads((tmp_path / "out/statistics.json").read_text())["remarks"]
-    assert re.match(r"a\.fits: DATASUM of .*, older than its header, so it tells nothing", remark)
+    assert re.match(r"a\.fits: DATASUM of .*, older than its header, so it proves nothing", remark)
     assert f"WARNING: {remark}" in capfd.readouterr().out
     run(tmp_path, checksums="warn")
     assert len(json.loads((tmp_path / "out/statistics.json").read_text())["remarks"]) == 1

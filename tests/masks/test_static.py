@@ -77,7 +77,7 @@ def test_one_flat_alone_is_told_in_the_log_and_on_the_terminal(tmp_path, capfd, 
 
 
 def damage(path):
-    """Give a file checksums, and then change a bit of its data."""
+    """Return a file checksums, and then change a bit of its data."""
     with fits.open(path, mode="update", checksum=True) as hdus:
         hdus[0].add_checksum()
     content = bytearray(path.read_bytes())
@@ -113,7 +113,7 @@ FAULTS = {
     "negative": "the median of its pixels is -",
     "nan": "the median of its pixels is nan, expected counts above 0; take it out of the folder",
     "EXPTIME": "no EXPTIME or EXPOSURE in the header, expected an exposure above 0 s; add it, or set make_dark",
-    ("EXPTIME", 0.0): "EXPTIME is 0.0, expected an exposure above 0 s; mend it, or set make_dark_mask: exposure",
+    ("EXPTIME", 0.0): "EXPTIME is 0.0, expected an exposure above 0 s; correct it, or set make_dark_mask: exposure",
     "GAIN": "no GAIN in the header, expected a number of e-/adu above 0; add it, or set make_dark_mask: gain",
     ("BUNIT", "electron"): "its unit is electron, yet make_dark_mask: gain is 1.5 e-/adu; set gain to 1",
 }
@@ -405,7 +405,11 @@ def test_dark_current_is_counts_times_gain_over_exposure(tmp_path, counts, expos
 @pytest.mark.parametrize(
     ("cards", "changes", "message"),
     [
-        ({"EXPTIME": 0.0}, {}, "EXPTIME is 0.0, expected an exposure above 0 s; mend it, or set make_dark_mask: exp"),
+        (
+            {"EXPTIME": 0.0},
+            {},
+            "EXPTIME is 0.0, expected an exposure above 0 s; correct it, or set make_dark_mask: exp",
+        ),
         ({"EXPTIME": None}, {}, "no EXPTIME or EXPOSURE in the header"),
         ({}, {"gain": "EGAIN"}, "no EGAIN in the header, expected a number of e-/adu above 0; add it, or set make"),
         ({"BUNIT": "electron"}, {"gain": 1.5}, "its unit is electron, yet make_dark_mask: gain is 1.5"),

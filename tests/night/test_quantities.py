@@ -48,7 +48,7 @@ def test_every_finite_number_above_zero_is_taken_as_it_is(key, of, expected, fou
 @example(found=-1)
 def test_what_is_no_such_number_is_refused_with_finding_and_remedy(key, of, expected, found):
     text = refusal(quantities.value, "KEY", {"KEY": found}, of, f"section: {key}")
-    assert text == f"KEY is {found!r}, expected {expected}; mend it, or set section: {key}"
+    assert text == f"KEY is {found!r}, expected {expected}; correct it, or set section: {key}"
 
 
 @quantity

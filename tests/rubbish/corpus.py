@@ -168,7 +168,7 @@ ONE = Masked(cosmic=1)
 TRUNCATED = unreadable("truncated: it ends before its pixels do")
 BREAKS_OFF = unreadable("truncated or corrupt: the header of an HDU breaks off")
 NO_IMAGE = "no image in the primary HDU or an extension; take it out of the folder"
-NOWHERE = "a link that leads nowhere; mend the link, or take it out of the folder"
+NOWHERE = "a link that leads nowhere; fix the link, or take it out of the folder"
 NOT_REGULAR = "not a regular file; take it out of the folder"
 STREAM_CUT = unreadable("Compressed file ended before the end-of-stream marker was reached")
 STREAM_BROKEN = re.compile(r"cannot be read \([A-Z].*\); copy it again, or take it out of the folder")
@@ -177,7 +177,7 @@ GROUPS = "GROUPS is True, expected an image and no random groups; convert it"
 EMPTY = "an empty file, expected FITS; copy it again, or take it out of the folder"
 SELF_MASK = "its image has the EXTNAME MASK, which the result needs; rename it"
 FLAGS_TAKEN = "it has an extension FLAGS already, the name that the result needs; rename it"
-NO_MASK = "its MASK has no data, expected 48x40; mend or remove it"
+NO_MASK = "its MASK has no data, expected 48x40; fix or remove it"
 ALL = SHAPE[0] * SHAPE[1]
 
 
@@ -476,7 +476,7 @@ MASKS = {
     "own_mask_all_bad.fits": (own(filled(1, np.uint8)), Masked(inherited=ALL)),
     "own_mask_of_other_shape.fits": (
         own(bad(1, np.uint8, (48, 40))),
-        "its MASK has 40x48, expected 48x40; mend or remove it",
+        "its MASK has 40x48, expected 48x40; fix or remove it",
     ),
     "own_mask_a_table.fits": (light(None, table(EXTNAME="MASK")), NO_MASK),
     "own_mask_empty.fits": (light(None, extension(None, "MASK")), NO_MASK),

@@ -176,7 +176,7 @@ def test_legend_has_a_swatch_per_reason_and_is_greyed_where_there_is_none(tmp_pa
 
 
 def insets(picture, shape, number):
-    """Give the two insets of a cosmic ray, a dot per pixel, row 0 at the bottom first, and the dots of the second."""
+    """Return the two insets of a cosmic ray, a dot per pixel, row 0 at the bottom first, and the dots of the second."""
     layout = Layout.of(shape)
     top = layout.panel[1] + layout.lines(len(Flag) + 1) * pictures.LINE + pictures.LINE + 30
     x, y = layout.place(number, top, pictures.TILE)

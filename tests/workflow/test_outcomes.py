@@ -27,12 +27,16 @@ def light(name, **changes):
 def test_a_partial_summary_gives_causes_and_counts_as_out_of_date(tmp_path):
     done = write_statistics(tmp_path / "done.json")
     log = tmp_path / "failed.log"
-    log.write_text("some output\nFAILED: failed.fits: broken; mend it\n")
+    log.write_text("some output\nFAILED: failed.fits: broken; correct it\n")
     gone = tmp_path / "gone"
     lights = [light(f"{name}.fits") for name in ("done", "failed", "waiting", "outdated")]
     became = [(done, gone, []), (gone, log, [gone]), (gone, gone, []), (done, gone, [gone, log])]
     causes = outcomes.write_partial(lights, became, tmp_path / "s.csv", tmp_path / "s.ecsv")
-    assert causes == ["failed.fits: broken; mend it", "waiting.fits: not masked yet", "failed.fits: broken; mend it"]
+    assert causes == [
+        "failed.fits: broken; correct it",
+        "waiting.fits: not masked yet",
+        "failed.fits: broken; correct it",
+    ]
     rows = read_csv(tmp_path / "s.csv")
     assert [row["problem"] for row in rows] == ["", *causes]
     assert [row["cosmic"] for row in rows] == ["3", "", "", ""]

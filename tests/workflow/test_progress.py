@@ -100,11 +100,11 @@ def test_without_a_terminal_there_is_a_line_now_and_then():
 
 
 def test_causes_of_jobs_that_run_elsewhere_are_told(tmp_path):
-    (tmp_path / "a.log").write_text("reading\nFAILED: a.fits: broken; mend it\n")
+    (tmp_path / "a.log").write_text("reading\nFAILED: a.fits: broken; correct it\n")
     stream = Terminal()
     progress = Progress(1, remote=True, stream=stream)
     tell(progress, "job_error", logging.ERROR, jobid=2, rule_name="mask_light", log=[str(tmp_path / "a.log")])
-    assert "\x1b[Ka.fits: broken; mend it\n" in stream.getvalue()
+    assert "\x1b[Ka.fits: broken; correct it\n" in stream.getvalue()
 
 
 @pytest.mark.parametrize(

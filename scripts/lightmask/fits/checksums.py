@@ -105,9 +105,9 @@ def _misfits(hdu: str, header: Header, of_header: int, of_data: int) -> list[Mis
     """Say which checksum of an HDU does not fit its sums: the first one, as one of data is part of the other."""
     values = (header.get(keyword) for keyword in ("DATASUM", "CHECKSUM"))
     datasum, checksum = ("" if value is None else str(value).strip() for value in values)
-    said = int(datasum) if re.fullmatch("[0-9]+", datasum) else None
-    if datasum and (said is None or not _same(said, of_data)):
-        is_stale = bool(checksum) and said is not None and not _same(of_header + said, 0)
+    stated = int(datasum) if re.fullmatch("[0-9]+", datasum) else None
+    if datasum and (stated is None or not _same(stated, of_data)):
+        is_stale = bool(checksum) and stated is not None and not _same(of_header + stated, 0)
         return [Misfit(f"DATASUM of {hdu} is {datasum!r}, its bytes give {of_data}", is_stale)]
     total = _folded(of_header + of_data)
     if checksum and not _same(total, 0):

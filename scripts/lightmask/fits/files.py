@@ -23,7 +23,7 @@ def stamp_of(status: os.stat_result) -> Stamp:
 
 @contextmanager
 def whole_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary path that becomes `path` when the context ends without an exception.
+    """Return a temporary path that becomes `path` when the context ends without an exception.
 
     It is in the same folder, under a name that no other process gives. The data are on the
     disk before they have their name: after a power cut too, a file of that name is complete.
@@ -49,7 +49,7 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def holds(path: Path, text: str) -> bool:
-    """Tell whether a file, in UTF-8, holds just this text."""
+    """Return whether a file, in UTF-8, holds just this text."""
     try:
         return path.read_bytes() == text.encode(errors="backslashreplace")
     except (FileNotFoundError, NotADirectoryError):
@@ -57,7 +57,7 @@ def holds(path: Path, text: str) -> bool:
 
 
 def bring_back(folder: Path, most: float) -> int:
-    """Give the present time to files whose time of change is ahead of it by more than so many seconds.
+    """Set the present time on files whose time of change is ahead of it by more than so many seconds.
 
     What is made from them would have an older one, and the engine would take it for out of date.
 

@@ -26,7 +26,7 @@ CHUNK = 2**20
 
 
 def shape_text(shape: tuple[int, ...] | None) -> str:
-    """Give a shape as astronomers write it, x first: ``2048x1024``."""
+    """Return a shape as astronomers write it, x first: ``2048x1024``."""
     return "x".join(map(str, reversed(shape or ())))
 
 
@@ -91,7 +91,7 @@ class Hdu:
         return tuple(_axes(self.header, prefix)[::-1]) or None
 
     def pixels(self, rows: slice = slice(None)) -> NDArray[Any]:
-        """Give pixels in native byte order, with BSCALE, BZERO and BLANK applied.
+        """Return pixels in native byte order, with BSCALE, BZERO and BLANK applied.
 
         Integers that need it become float32 up to 16 bits and float64 above;
         BLANK becomes NaN. Unsigned integers, stored with a BZERO, stay integers.
@@ -122,7 +122,7 @@ class Hdu:
         return scaled
 
     def _stored(self, rows: slice) -> NDArray[Any]:
-        """Give pixels as they are stored, but in native byte order."""
+        """Return pixels as they are stored, but in native byte order."""
         dtype = np.dtype(DTYPES[_whole(self.header, "BITPIX")])
         shape = self.shape or (0,)
         if math.prod(shape) * dtype.itemsize > len(self.data):
@@ -224,7 +224,7 @@ def _check_once(header: Header) -> None:
 
 
 def data_size(header: Header) -> int:
-    """Give the number of bytes of data behind a header, without padding."""
+    """Return the number of bytes of data behind a header, without padding."""
     _check_once(header)
     axes = _axes(header)
     bitpix = _whole(header, "BITPIX")

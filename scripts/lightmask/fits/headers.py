@@ -41,7 +41,7 @@ class Header:
             self._index.setdefault(_keyword(card), number)
 
     def _end(self, number: int) -> int:
-        """Give the place behind a card and those that continue it."""
+        """Return the place behind a card and those that continue it."""
         number += 1
         while number < len(self.cards) and self.cards[number].startswith(b"CONTINUE"):
             number += 1
@@ -51,7 +51,7 @@ class Header:
         return keyword.upper() in self._index
 
     def __getitem__(self, keyword: str) -> Value | None:
-        """Give the value of the first card with a keyword; None if it is undefined."""
+        """Return the value of the first card with a keyword; None if it is undefined."""
         number = self._index[keyword.upper()]
         value = _value(self.cards[number])
         while isinstance(value, str) and value.endswith("&") and number + 1 < len(self.cards):
@@ -62,18 +62,18 @@ class Header:
         return value
 
     def get(self, keyword: str, default: Any = None) -> Any:
-        """Give the value of a keyword, or a default where there is none."""
+        """Return the value of a keyword, or a default where there is none."""
         try:
             return self[keyword]
         except KeyError:
             return default
 
     def keywords(self) -> Iterator[str]:
-        """Give every keyword once."""
+        """Return every keyword once."""
         return iter(self._index)
 
     def copy(self) -> "Header":
-        """Give a header with the same cards."""
+        """Return a header with the same cards."""
         return Header(self.cards)
 
     def set(self, keyword: str, value: Value, comment: str = "") -> None:
@@ -99,7 +99,7 @@ class Header:
             self.cards += other.cards[number : other._end(number)]
 
     def without(self, *keywords: str) -> "Header":
-        """Give a header without the cards of some keywords, and what continues them."""
+        """Return a header without the cards of some keywords, and what continues them."""
         kept: list[bytes] = []
         number = 0
         while number < len(self.cards):
@@ -110,7 +110,7 @@ class Header:
         return Header(kept)
 
     def tobytes(self) -> bytes:
-        """Give the header as it stands in a file."""
+        """Return the header as it stands in a file."""
         text = b"".join(self.cards) + b"END".ljust(CARD)
         return text + b" " * (-len(text) % BLOCK)
 

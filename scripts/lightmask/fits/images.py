@@ -294,7 +294,7 @@ def opened(
             if checksums == "warn":
                 remark(line)
             elif misfit.is_stale:
-                remark(f"{name}: {misfit.text}, older than its header, so it tells nothing; set checksums: ignore")
+                remark(f"{name}: {misfit.text}, older than its header, so it proves nothing; set checksums: ignore")
             else:
                 raise FrameError(line)
         with readable(name):
@@ -332,7 +332,7 @@ def find_image(headers: list[Header], name: str) -> int:
 
 
 def read_image(hdus: list[Hdu], name: str) -> Image:
-    """Give the image of a FITS file, and its mask, to be read by rows.
+    """Return the image of a FITS file, and its mask, to be read by rows.
 
     Raises
     ------
@@ -347,7 +347,7 @@ def read_image(hdus: list[Hdu], name: str) -> Image:
         if own.name == "MASK":
             if own.shape != hdu.shape:
                 found = shape_text(own.shape) if own.shape else "no data"
-                raise FrameError(f"{name}: its MASK has {found}, expected {shape_text(hdu.shape)}; mend or remove it")
+                raise FrameError(f"{name}: its MASK has {found}, expected {shape_text(hdu.shape)}; fix or remove it")
             with readable(name):
                 mask = Pixels(own)
             more_than_mask = not all(np.isin(mask[rows], (0, 1)).all() for rows in bands(mask.shape))

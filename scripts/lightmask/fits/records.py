@@ -59,7 +59,7 @@ def add(path: Path | str, recipe: str, sources: Mapping[str, str]) -> None:
 
 
 def holds(record: Mapping[str, Any], recipe: str, sources: Mapping[str, str]) -> bool:
-    """Tell whether a result is what would be made now.
+    """Return whether a result is what would be made now.
 
     Parameters
     ----------

@@ -93,20 +93,20 @@ def undo(file: BinaryIO, plain: BinaryIO, name: str) -> None:
         env=os.environ | surroundings,
         check=False,
     )
-    status, said = process.returncode, process.stderr.decode(errors="replace").strip().split("\n")[-1]
+    status, words = process.returncode, process.stderr.decode(errors="replace").strip().split("\n")[-1]
     # The kernel kills where memory is scarce; a library that cannot be loaded says so.
-    if status in (_NO_MEMORY, -signal.SIGKILL) or "annot allocate memory" in said:
+    if status in (_NO_MEMORY, -signal.SIGKILL) or "annot allocate memory" in words:
         raise MemoryError(f"{name}: memory does not suffice to undo its tile compression")
     if status in CRASHES:
-        said = f"its decoder ended with {signal.Signals(-status).name}"
+        words = f"its decoder ended with {signal.Signals(-status).name}"
     elif status and status != _BROKEN:
-        cause = f"stopped by signal {-status}" if status < 0 else said
+        cause = f"stopped by signal {-status}" if status < 0 else words
         remedy = "see to the machine and its libraries, then start again"
         if status == _NO_DISK:
             remedy = f"make room in {tempfile.gettempdir()}, or set TMPDIR to another folder"
         raise MachineError(f"{name}: its tile compression was not undone ({cause}); {remedy}")
     if status:
-        raise FitsError(f"broken tile compression: {said}")
+        raise FitsError(f"broken tile compression: {words}")
 
 
 def decode(file: BinaryIO, plain: BinaryIO) -> None:
@@ -135,7 +135,7 @@ def decode(file: BinaryIO, plain: BinaryIO) -> None:
 
 
 def _plain_header(hdu: Any) -> str:
-    """Give the header of a plain image extension, for a `CompImageHDU` of astropy."""
+    """Return the header of a plain image extension, for a `CompImageHDU` of astropy."""
     from astropy.io import fits
 
     # What counts is their type and shape: without strides they take no room.
@@ -148,7 +148,7 @@ def _plain_header(hdu: Any) -> str:
 
 
 def _bands(hdu: Any) -> Iterator[bytes]:
-    """Give the pixels of a `CompImageHDU` of astropy, as they are stored in FITS, in bands of whole tiles."""
+    """Return the pixels of a `CompImageHDU` of astropy, as they are stored in FITS, in bands of whole tiles."""
     high = hdu.tile_shape[0]
     height = high * max(CHUNK // math.prod((high, *hdu.shape[1:])), 1)
     for top in range(0, hdu.shape[0], height):
@@ -157,14 +157,14 @@ def _bands(hdu: Any) -> Iterator[bytes]:
 
 
 def _setting(header: Header, name: str, default: Any) -> Any:
-    """Give a setting of the compression, as astropy looks for it."""
+    """Return a setting of the compression, as astropy looks for it."""
     numbers = itertools.takewhile(lambda number: f"ZNAME{number}" in header, range(1, 1000))
     found = (number for number in numbers if str(header.get(f"ZNAME{number}")).lower() == name.lower())
     return next((header.get(f"ZVAL{number}") for number in found), default)
 
 
 def _sides(header: Header) -> tuple[list[int], list[int]]:
-    """Give the lengths of the axes of a tile-compressed image, x first, and of those of its tiles."""
+    """Return the lengths of the axes of a tile-compressed image, x first, and of those of its tiles."""
     lengths = list(Hdu(header).shape or ())[::-1]
     return lengths, [header.get(f"ZTILE{n}", length if n == 1 else 1) for n, length in enumerate(lengths, 1)]
 
@@ -179,9 +179,9 @@ def _check_streams(packed: Hdu, table: Any) -> None:
     corners = itertools.product(*(range(0, *pair) for pair in zip(lengths[::-1], tiles[::-1], strict=True)))
     for (size, start), corner in zip(np.array(table["COMPRESSED_DATA"]).tolist(), corners, strict=True):
         sides = [min(*pair) for pair in zip(tiles[::-1], np.subtract(lengths[::-1], corner), strict=True)]
-        said = np.frombuffer(packed.data[streams + start + 2 : streams + start + 10], ">i4")
-        if size and sorted(said) != sorted(sides):
-            raise FitsError(f"a tile of {'x'.join(map(str, said))} pixels")
+        stated = np.frombuffer(packed.data[streams + start + 2 : streams + start + 10], ">i4")
+        if size and sorted(stated) != sorted(sides):
+            raise FitsError(f"a tile of {'x'.join(map(str, stated))} pixels")
 
 
 def main() -> int:

@@ -117,7 +117,7 @@ def detect(data: Any, mask: Any, parameters: Parameters) -> Detection:
 
 
 def pixels_at_a_time(shape: tuple[int, int], parameters: Parameters) -> int:
-    """Reckon how many pixels of an image the detector holds at a time, at the most.
+    """Estimate how many pixels of an image the detector holds at a time, at the most.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def _ccdproc(read: Read, shape: tuple[int, int], keywords: Parameters) -> Detect
     # adu is what the detector computes with in either case.
     ccd = CCDData(data, unit="adu", mask=mask)
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):  # the only way in which it tells its counts
+    with contextlib.redirect_stdout(printed):  # the only way in which it reports its counts
         found = ccdproc.cosmicray_lacosmic(ccd, verbose=True, **keywords)
     print(printed.getvalue(), end="")
     counts = re.findall(r"(\d+) cosmic pixels this iteration", printed.getvalue())

@@ -1,4 +1,4 @@
-"""Make a dark mask: pixels that the subtraction of a dark cannot mend.
+"""Make a dark mask: pixels that the subtraction of a dark cannot correct.
 
 As in chapter 8.1 of the CCD reduction guide, a pixel is hot above a dark current. Where
 there are darks of several exposure times, a pixel is hot as well if its counts do not
@@ -162,7 +162,7 @@ def same_exposures(exposures: list[float]) -> list[list[int]]:
 
 
 def hot_pixels(darks: list[Dark], threshold: float, linearity: float | None) -> NDArray[np.bool_]:
-    """Mask the pixels that dark subtraction cannot mend, and print how many there are for which reason.
+    """Mask the pixels that dark subtraction cannot correct, and print how many there are for which reason.
 
     Parameters
     ----------
@@ -251,22 +251,22 @@ def make_dark_mask(
             write_empty_mask("dark", shape, left_out, required, output)
             return
         images = [rows for _, (rows, _) in found]
-        said = [description for _, (_, description) in found]
+        descriptions = [description for _, (_, description) in found]
         combined = []
-        for places in same_exposures([description.exposure for description in said]):
+        for places in same_exposures([description.exposure for description in descriptions]):
             electrons = combine(
                 [images[place] for place in places],
-                [said[place].gain for place in places],
+                [descriptions[place].gain for place in places],
                 shape,
                 parameters["sigma_clip"],
                 memory,
             )
-            exposure = float(np.mean([said[place].exposure for place in places]))
-            combined.append(Dark(electrons, exposure, sum(said[place].frames for place in places)))
+            exposure = float(np.mean([descriptions[place].exposure for place in places]))
+            combined.append(Dark(electrons, exposure, sum(descriptions[place].frames for place in places)))
     mask = hot_pixels(combined, threshold, linearity)
     made: dict[str, Value] = {
         "EXPOSURES": " ".join(f"{dark.exposure:g}" for dark in combined),
-        "GAIN": said[0].gain,
+        "GAIN": descriptions[0].gain,
         "THRESHOLD": threshold,
     }
     if len(combined) > 1 and linearity is not None:

@@ -83,12 +83,12 @@ class Events:
         return events
 
     def background(self, event: Event) -> float:
-        """Give the median of the pixels around an event that have no flag."""
+        """Return the median of the pixels around an event that have no flag."""
         cutout = around(event, self.data.shape)
         return _median(self.data[cutout][self.flags[cutout] == 0], self.sky)
 
     def on_sources(self) -> float:
-        """Give the fraction of cosmic-ray pixels whose event sits on a source.
+        """Return the fraction of cosmic-ray pixels whose event sits on a source.
 
         That is where the pixels around its brightest one that are not flagged
         themselves are brighter than the background: so are the wings of a star,

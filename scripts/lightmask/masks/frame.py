@@ -126,7 +126,7 @@ def statistics(found: NDArray[np.uint8], masked_by: Iterable[str], iterations: l
 
 
 def memory(shape: tuple[int, int], parameters: cosmicrays.Parameters, tile_height: int = 1) -> int:
-    """Reckon the memory that `mask_frame` takes at the most, in MB.
+    """Estimate the memory that `mask_frame` takes at the most, in MB.
 
     Parameters
     ----------
@@ -268,7 +268,7 @@ class _Mask:
 def _with_flags(
     hdus: list[Hdu], found: NDArray[np.uint8], masked_by: Iterable[str], name: str, keep: bool
 ) -> list[Hdu]:
-    """Give the HDUs of a frame with MASK, in the place of one that is there already, and FLAGS.
+    """Return the HDUs of a frame with MASK, in the place of one that is there already, and FLAGS.
 
     The old MASK is kept as INMASK if `keep`, where its values say more than the
     INHERITED flag can; as INMASK2, INMASK3, ... where the frame has an INMASK already.

@@ -70,7 +70,7 @@ def check_shape(name: str, shape: tuple[int, ...], expected: tuple[int, ...]) ->
         )
 
 
-def told(left_out: Iterable[Mapping[str, str]]) -> str:
+def description(left_out: Iterable[Mapping[str, str]]) -> str:
     """Return path and problem of sources that were left out, in one line."""
     return "; ".join(f"{source['path']}: {source['problem']}" for source in left_out)
 
@@ -96,7 +96,7 @@ def lines(paths: Iterable[str | os.PathLike]) -> list[str]:
         What `write_left_out` wrote for each mask; one that does not exist is passed over.
     """
     found = (source for path in paths if os.path.exists(path) for source in read_left_out(path)["left_out"])
-    return list(dict.fromkeys(told([source]) for source in found))  # it may be left out of several masks
+    return list(dict.fromkeys(description([source]) for source in found))  # it may be left out of several masks
 
 
 def check(paths: Iterable[str | os.PathLike]) -> None:
@@ -146,7 +146,7 @@ def _remark(kind: str, path: str) -> str:
     if not os.path.exists(path):
         return ""
     found = read_left_out(path)
-    return "" if found["made"] else f"masked without a {kind} mask: {told(found['left_out'])}"
+    return "" if found["made"] else f"masked without a {kind} mask: {description(found['left_out'])}"
 
 
 @dataclass(frozen=True)

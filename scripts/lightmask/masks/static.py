@@ -11,7 +11,7 @@ from lightmask.errors import FrameError
 from lightmask.fits import Header, Value, image_hdu, write
 from lightmask.masks.flags import count_text
 from lightmask.masks.provenance import add_card, add_source
-from lightmask.masks.sources import told, write_left_out
+from lightmask.masks.sources import description, write_left_out
 from lightmask.messages import warn
 
 
@@ -62,8 +62,8 @@ def write_mask(
         FITS file: 8-bit, 1 is bad.
     """
     hdu = image_hdu(mask.view(np.uint8))
-    for keyword, said in cards.items():
-        hdu.header.set(keyword, said)
+    for keyword, text in cards.items():
+        hdu.header.set(keyword, text)
     for keyword in keywords:
         if keyword not in hdu.header:
             hdu.header.take(header, keyword)
@@ -105,7 +105,7 @@ def write_empty_mask(
         If it is required. The message names all sources.
     """
     if required:
-        raise FrameError(told(left_out))
+        raise FrameError(description(left_out))
     warn(f"no {kind} mask can be made: none of its {len(left_out)} sources can be used; frames are masked without it")
     made: dict[str, Value] = {"METHOD": "none, no source could be used"}
     write_mask(np.zeros(shape, np.bool_), kind, {}, Header(), (), made, (), output.mask)

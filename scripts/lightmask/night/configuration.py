@@ -139,10 +139,10 @@ def _folder(found: Any, work: str | os.PathLike[str]) -> Any:
     )
     if len(meant) == 1:
         return meant[0]
-    said = f"the folders {', '.join(meant)} are" if meant else "no folder here is"
+    candidates = f"the folders {', '.join(meant)} are" if meant else "no folder here is"
     example = f"./{meant[0] if meant else 'FOLDER'}"
     raise ValueError(
-        f"configuration: frames: found {_shown(found)}, and {said} read so; expected one folder; write "
+        f"configuration: frames: found {_shown(found)}, and {candidates} read so; expected one folder; write "
         f'--config frames={example}, or frames: "{example}" in a file'
     )
 
@@ -180,7 +180,7 @@ def merged(config: Config, others: Config) -> Config:
 
 
 def _readings(name: str) -> Iterator[Any]:
-    """Give what a name becomes on the command line of the workflow, and in a YAML file."""
+    """Return what a name becomes on the command line of the workflow, and in a YAML file."""
     import yaml
 
     for reader in (int, float, {"True": True, "False": False}.__getitem__):
@@ -273,16 +273,16 @@ def _unwritable(config: Config) -> Iterator[str]:
     for kind, meanings in (("flat", "flat_mask"), ("dark", "dark_mask")):
         if config["static_masks"][kind] == "folder":
             continue
-        for keyword, said in matching.type_cards(kind, config).items():
+        for keyword, text in matching.type_cards(kind, config).items():
             remedy = f"or set static_masks: {{{kind}: folder}}, to make no {kind} mask"
             if not WRITTEN.fullmatch(keyword):
                 yield (
                     f"configuration: frame_type.keywords: found {_shown(keyword)} as the first, which masks get; "
                     f"expected letters, digits, - and _; put another first, {remedy}"
                 )
-            elif not matching.can_hold(keyword, said):
+            elif not matching.can_hold(keyword, text):
                 yield (
-                    f"configuration: frame_type.{meanings}: found {_shown(said)}, which masks get; expected a value "
+                    f"configuration: frame_type.{meanings}: found {_shown(text)}, which masks get; expected a value "
                     f"that a FITS header can hold, of ASCII, short enough for one card; add one, {remedy}"
                 )
 
@@ -295,17 +295,17 @@ def _shown(value: Any) -> str:
 def _moved(key: str, value: Any) -> str:
     """Say how keys that have this name elsewhere are written; nothing if there is none."""
     places = [name for name in _names(schema()) if key in (name, name.rpartition(".")[2])]
-    said = str(value) if isinstance(value, str | int | float) and len(str(value)) <= LONGEST_FOUND else "VALUE"
+    shown = str(value) if isinstance(value, str | int | float) and len(str(value)) <= LONGEST_FOUND else "VALUE"
     written = []
     for place in places:
         section, _, last = place.rpartition(".")
-        written.append(f"{section}={{{last}: {said}}}" if section else f"{last}={said}")
+        written.append(f"{section}={{{last}: {shown}}}" if section else f"{last}={shown}")
     in_file = f" (in a file {written[0].replace('=', ': ', 1)})" if written else ""
     return f"write {' or '.join(written)}{in_file}" if written else ""
 
 
 def _names(rule: Config, above: str = "") -> Iterator[str]:
-    """Give the dotted name of every key that is no section."""
+    """Return the dotted name of every key that is no section."""
     for key, part in rule["properties"].items():
         if "properties" in part:
             yield from _names(part, f"{above}{key}.")
@@ -327,7 +327,7 @@ def _explained(error: "ValidationError") -> Iterator[str]:
         return
     error = best_match([error]) or error
     if error.validator in ("minimum", "maximum", "exclusiveMinimum") and _not_finite(error.instance):
-        return  # said already
+        return  # reported already
     expected = error.message
     if error.validator == "type":
         types = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value

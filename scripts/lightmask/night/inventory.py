@@ -111,7 +111,7 @@ def find_files(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[tuple[s
 
 
 def _is_results(entries: set[str]) -> bool:
-    """Tell whether a folder holds the results of a run, by the names of what is in it."""
+    """Return whether a folder holds the results of a run, by the names of what is in it."""
     return "headers.json" in entries and bool(entries & {".lock", "logs", "masked"})
 
 
@@ -180,7 +180,7 @@ def _read(path: Path, keywords: Iterable[str], status: os.stat_result | OSError 
 
 def _cannot_be_looked_at(path: Path, error: OSError) -> str:
     if error.errno in (errno.ENOENT, errno.ELOOP):
-        return "a link that leads nowhere; mend the link, or take it out of the folder"
+        return "a link that leads nowhere; fix the link, or take it out of the folder"
     what = "searched" if path.is_dir() else "read"
     return f"cannot be {what} ({error.strerror}); give yourself the right to read it, or take it out of the folder"
 

@@ -38,7 +38,7 @@ def record_of(mask: "MadeMask") -> str:
 
 
 def agreed(value: Value) -> Value:
-    """Give a header value so that a number equals the same number written in another way."""
+    """Return a header value so that a number equals the same number written in another way."""
     try:
         return float(value) if isfinite(float(value)) else value
     except (ValueError, OverflowError):
@@ -46,13 +46,13 @@ def agreed(value: Value) -> Value:
 
 
 def is_combined(frame: Frame, keywords: Iterable[str]) -> bool:
-    """Tell whether a frame's header says that it is a combination of several."""
+    """Return whether a frame's header says that it is a combination of several."""
     words = {"t": True, "true": True, "yes": True}
     for keyword in keywords:
-        said = frame.cards.get(keyword, False)
-        if isinstance(said, str):
-            said = words.get(said.casefold(), agreed(said))
-        if said is True or (isinstance(said, int | float) and said > 1):
+        value = frame.cards.get(keyword, False)
+        if isinstance(value, str):
+            value = words.get(value.casefold(), agreed(value))
+        if value is True or (isinstance(value, int | float) and value > 1):
             return True
     return False
 
@@ -96,25 +96,25 @@ def keywords_to_keep(mask: MadeMask, config: dict[str, Any]) -> list[str]:
 
 
 def type_cards(kind: str, config: dict[str, Any]) -> dict[str, str]:
-    """Give the cards by which a configuration, and the guide's chapters, know a mask."""
+    """Return the cards by which a configuration, and the guide's chapters, know a mask."""
     meanings = config["frame_type"][f"{kind}_mask"]
     keyword = config["frame_type"]["keywords"][0]
     usual = TYPES[kind]
     if usual in [meaning.casefold() for meaning in meanings] or not meanings:
-        said = usual
+        text = usual
     else:  # a header need not be able to hold all that it is compared with
-        said = next((meaning for meaning in meanings if can_hold(keyword, meaning)), meanings[0])
-    return {"IMAGETYP": usual} | {keyword: said}
+        text = next((meaning for meaning in meanings if can_hold(keyword, meaning)), meanings[0])
+    return {"IMAGETYP": usual} | {keyword: text}
 
 
-def can_hold(keyword: str, said: str) -> bool:
-    """Tell whether a header card can hold a text, so that it is read back."""
+def can_hold(keyword: str, text: str) -> bool:
+    """Return whether a header card can hold a text, so that it is read back."""
     header = Header()
     try:
-        header.set(keyword, said)
+        header.set(keyword, text)
     except ValueError:
         return False
-    return said.isprintable() and header[keyword] == said.rstrip()
+    return text.isprintable() and header[keyword] == text.rstrip()
 
 
 FLAG_OF_KIND = {"flat": Flag.FLAT, "dark": Flag.DARK}
@@ -208,6 +208,6 @@ class MaskMatcher:
 
 
 def set_id(masks: list[tuple[str, Frame]]) -> str:
-    """Give the name of a set of masks: ten hexadecimal digits of a digest of kinds and paths."""
+    """Return the name of a set of masks: ten hexadecimal digits of a digest of kinds and paths."""
     text = "\n".join(sorted(f"{kind}:{mask.path}" for kind, mask in masks))
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:10]

@@ -51,7 +51,7 @@ def decode(name: str) -> str:
 
 
 def output_name(path: str) -> str:
-    """Give the name under which the results of a frame stand.
+    """Return the name under which the results of a frame stand.
 
     Beside a frame ``a.fits`` its results may be ``a.fits.json`` or ``a.fits.png``. In the name of a
     folder that looks like one of these the last dot is encoded, so that no folder is in their way.
@@ -96,7 +96,7 @@ def _cut(part: str) -> str:
 
 
 def cell(text: str) -> str:
-    """Give a text as a cell of a table that a spreadsheet reads: an apostrophe keeps it from being a formula."""
+    """Return a text as a cell of a table that a spreadsheet reads: an apostrophe keeps it from being a formula."""
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 

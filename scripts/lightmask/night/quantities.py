@@ -24,7 +24,7 @@ EXPOSURE = Quantity(lambda x: 0 < x < inf, "an exposure above 0 s")
 
 
 def value(setting: float | str | Iterable[str], cards: Cards, quantity: Quantity, key: str) -> float:
-    """Give a number, or the value of the header keyword that is given in its place.
+    """Return a number, or the value of the header keyword that is given in its place.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def value(setting: float | str | Iterable[str], cards: Cards, quantity: Quantity
         )
     found = cards[keyword]
     if isinstance(found, bool) or not isinstance(found, int | float) or not quantity.in_range(found):
-        raise FrameError(f"{keyword} is {found!r}, expected {quantity.expected}; mend it, or set {key}")
+        raise FrameError(f"{keyword} is {found!r}, expected {quantity.expected}; correct it, or set {key}")
     return float(found)
 
 
@@ -76,20 +76,20 @@ def check_unit(cards: Cards, gain: float, config: Mapping[str, Any], key: str) -
         If BUNIT is unknown, or if it is electrons and the gain is not 1.
     """
     unit = config["unit"]
-    if said := str(cards.get("BUNIT") or "").strip():
-        known = {name.strip().casefold(): meant for name, meant in config["unit_names"].items()}
+    if name := str(cards.get("BUNIT") or "").strip():
+        known = {unit_name.strip().casefold(): meant for unit_name, meant in config["unit_names"].items()}
         known |= {"adu": "adu", "electron": "electron"}
-        if said.casefold() not in known:
+        if name.casefold() not in known:
             raise FrameError(
-                f"BUNIT is {said!r}, expected adu or electron; convert the frame, or say in unit_names what it means"
+                f"BUNIT is {name!r}, expected adu or electron; convert the frame, or say in unit_names what it means"
             )
-        unit = known[said.casefold()]
+        unit = known[name.casefold()]
     if unit == "electron" and gain != 1:
         raise FrameError(f"its unit is electron, yet {key} is {gain:g} e-/adu; set gain to 1, or correct BUNIT")
 
 
 def problem_of_dark(cards: Cards, config: dict[str, Any]) -> str:
-    """Say why no dark mask can be made of a dark, as far as its header tells; empty if one can."""
+    """Say why no dark mask can be made of a dark, as far as its header shows; empty if one can."""
     try:
         exposure_of(cards, config)
         gain_of(cards, config)
@@ -113,7 +113,7 @@ def gain_of(cards: Cards, config: dict[str, Any]) -> float:
 
 
 def exposure_of(cards: Cards, config: dict[str, Any]) -> float:
-    """Give the exposure time of a dark, in seconds.
+    """Return the exposure time of a dark, in seconds.
 
     Raises
     ------
@@ -125,5 +125,5 @@ def exposure_of(cards: Cards, config: dict[str, Any]) -> float:
 
 
 def first(cards: dict[str, Value], keywords: Iterable[str]) -> Value:
-    """Give the value of the first keyword that is there and not blank, else an empty string."""
+    """Return the value of the first keyword that is there and not blank, else an empty string."""
     return next((cards[keyword] for keyword in keywords if cards.get(keyword, "") != ""), "")

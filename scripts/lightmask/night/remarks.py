@@ -9,7 +9,7 @@ from lightmask.messages import without_middle
 
 Row = Mapping[str, Any]
 LEAST_FRAMES = 4
-"""With fewer frames there is no telling which one is odd."""
+"""With fewer frames nobody can know which one is odd."""
 CERTAIN, MUCH = 5, 1.5
 """A frame is odd if it is so many sigma of a Poisson count away, and by this factor."""
 ON_SOURCES, LEAST_EVENTS = 0.3, 10
@@ -36,7 +36,7 @@ def within(value: Any, limits: tuple[float, float]) -> float:
 
 
 def exposure_area(row: Row) -> float:
-    """Give what a frame's cosmic rays are in proportion to: seconds times cm², or times Mpix.
+    """Return what a frame's cosmic rays are in proportion to: seconds times cm², or times Mpix.
 
     The former where the pixel size is known. NaN without an exposure time.
     """
@@ -47,7 +47,7 @@ def exposure_area(row: Row) -> float:
 
 
 def rate_unit(rows: Iterable[Row]) -> str:
-    """Give the unit of the rates of a night: of area if the pixel size of every frame is known."""
+    """Return the unit of the rates of a night: of area if the pixel size of every frame is known."""
     known = all(within(row["pixel_size"], PIXEL_SIZES) > 0 for row in rows)
     return "s⁻¹ cm⁻²" if known else "s⁻¹ Mpix⁻¹"
 
@@ -75,37 +75,39 @@ def remarks(rows: Sequence[Row]) -> list[str]:
     saturated = [number(row["saturated"]) / number(row["pixels"]) for row in rows if number(row["pixels"]) > 0]
     usually_saturated = median(saturated) if len(saturated) >= LEAST_FRAMES else math.nan
     found = []
-    for row, rate, said in zip(rows, rates, unusable, strict=True):
+    for row, rate, oddities in zip(rows, rates, unusable, strict=True):
         expected = usual * exposure_area(row)
         # Pixels of one event come together: the noise is that of events. Where the median frame has none,
         # some frames have one all the same.
         per_event = number(row["cosmic"]) / number(row["events"]) if number(row["events"]) > 0 else 1.0
         away = CERTAIN * math.sqrt(max(expected, per_event) * per_event) if math.isfinite(expected) else math.nan
         if rate > MUCH * usual and number(row["cosmic"]) > expected + away:
-            said.append(
+            oddities.append(
                 f"{rate / usual:.1f} times the usual cosmic-ray pixels for its exposure"
                 if usual > 0
                 else f"{number(row['cosmic']):.0f} cosmic-ray pixels, and usually none"
             )
         if rate < usual / MUCH and number(row["cosmic"]) < expected - away:
-            said.append(f"only {rate / usual:.2f} of the usual cosmic-ray pixels for its exposure")
+            oddities.append(f"only {rate / usual:.2f} of the usual cosmic-ray pixels for its exposure")
         if number(row["events"]) >= LEAST_EVENTS and number(row["on_sources"]) > ON_SOURCES:
-            said.append(
+            oddities.append(
                 f"{number(row['on_sources']):.0%} of its cosmic-ray pixels sit on sources: "
                 "are stars taken for cosmic rays? (raise objlim or sigclip)"
             )
         share = number(row["saturated"]) / (number(row["pixels"]) or math.nan)
         if share > MANY_SATURATED and share > CERTAIN * usually_saturated:
-            said.append(f"{share:.2%} of its pixels are saturated, usually {usually_saturated:.2%}")
-        found.append("; ".join(said))
+            oddities.append(f"{share:.2%} of its pixels are saturated, usually {usually_saturated:.2%}")
+        found.append("; ".join(oddities))
     return found
 
 
 def _unusable(row: Row) -> list[str]:
     """Say which values of a header that rates depend on cannot be used."""
-    said = []
+    oddities = []
     for column, (least, most), unit in (("exposure", EXPOSURES, "s"), ("pixel_size", PIXEL_SIZES, "um")):
         if row[column] != "" and math.isnan(within(row[column], (least, most))):
             found = without_middle(str(row[column]), 40)
-            said.append(f"its {column} is not used: {found}, expected {least:g} to {most:g} {unit}; correct its header")
-    return said
+            oddities.append(
+                f"its {column} is not used: {found}, expected {least:g} to {most:g} {unit}; correct its header"
+            )
+    return oddities

@@ -45,7 +45,7 @@ SUMMARY_COLUMNS = {
 
 
 def csv_text(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> str:
-    """Give rows as CSV, under a line of column names, with values as they are, but for carriage returns."""
+    """Return rows as CSV, under a line of column names, with values as they are, but for carriage returns."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
@@ -71,7 +71,7 @@ def write_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[str], path: s
 def summary_rows(
     lights: Iterable[Mapping[str, Any]], statistics: Iterable[str | os.PathLike | None]
 ) -> list[dict[str, Any]]:
-    """Give a row per LIGHT frame, with its counts where it was masked.
+    """Return a row per LIGHT frame, with its counts where it was masked.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def summary_rows(
     statistics : iterable of path or None
         For each of them the file that `masking.mask_frame` wrote, if it did.
     """
-    rows, said = [], []
+    rows, own_remarks = [], []
     for light, file in zip(lights, statistics, strict=True):
         row = {column: light.get(column, "") for column in SUMMARY_COLUMNS}
         found: dict[str, Any] = {}
@@ -91,8 +91,8 @@ def summary_rows(
             row["iterations"] = " ".join(map(str, found["iterations"]))
             row |= {column: found[column] for column in ("events", "on_sources") if column in found}
         rows.append(row)
-        said.append([*light.get("remarks", []), *found.get("remarks", [])])
-    for row, own, remark in zip(rows, said, remarks(rows), strict=True):
+        own_remarks.append([*light.get("remarks", []), *found.get("remarks", [])])
+    for row, own, remark in zip(rows, own_remarks, remarks(rows), strict=True):
         row["remark"] = "; ".join([*map(printable, own), *filter(None, [remark])])
     return rows
 

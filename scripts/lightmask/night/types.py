@@ -38,7 +38,7 @@ class Frame:
         Keywords that were asked for, as far as the header has them.
     problem : str
         Why the file cannot be used; empty if it can.
-    stands_back : bool
+    name_is_taken : bool
         Whether another frame has the name that its results should have.
     """
 
@@ -47,12 +47,12 @@ class Frame:
     shape: tuple[int, ...] = ()
     cards: dict[str, Value] = field(default_factory=dict)
     problem: str = ""
-    stands_back: bool = False
+    name_is_taken: bool = False
 
     @cached_property
     def name(self) -> str:
         """Name of the results, encoded."""
-        return names.shortened(names.encode(self.path)) if self.stands_back else names.output_name(self.path)
+        return names.shortened(names.encode(self.path)) if self.name_is_taken else names.output_name(self.path)
 
     @property
     def to_mask(self) -> bool:
@@ -80,13 +80,13 @@ def keywords_needed(config: dict[str, Any]) -> list[str]:
 
 
 def frames(files: dict[str, Any], config: dict[str, Any]) -> list[Frame]:
-    """Tell what each scanned file is, by the configuration's frame types.
+    """Describe what each scanned file is, by the configuration's frame types.
 
     Two files whose results would have the same name are both a problem, and
     so is one whose results would lie below a file of another's.
     """
     meanings = {
-        said.strip().casefold(): type_
+        meaning.strip().casefold(): type_
         for type_, key in (
             (LIGHT, "light"),
             (FLAT, "flat"),
@@ -94,13 +94,13 @@ def frames(files: dict[str, Any], config: dict[str, Any]) -> list[Frame]:
             (FLAT_MASK, "flat_mask"),
             (DARK_MASK, "dark_mask"),
         )
-        for said in config["frame_type"][key]
+        for meaning in config["frame_type"][key]
     }
     found = []
     for path, entry in files.items():
         cards, problem = entry["cards"], entry["problem"]
-        said = str(first(cards, config["frame_type"]["keywords"]))
-        type_ = meanings.get(said.casefold(), said)
+        meaning = str(first(cards, config["frame_type"]["keywords"]))
+        type_ = meanings.get(meaning.casefold(), meaning)
         if OWN_KEYWORD in cards and type_ not in (FLAT_MASK, DARK_MASK):
             type_ = "made by lightmask"
         type_ = entry.get("type", type_)
@@ -123,13 +123,13 @@ def _without_collisions(found: list[Frame]) -> list[Frame]:
                 rivals = ", ".join(sorted({f.path for f in claimants + above} - {frame.path}))
                 collisions[frame.path] = f"its result {name} would collide with that of {rivals}; rename one"
     return [
-        replace(f, problem=collisions[f.path], stands_back=f is not by_name[f.name][0]) if f.path in collisions else f
+        replace(f, problem=collisions[f.path], name_is_taken=f is not by_name[f.name][0]) if f.path in collisions else f
         for f in found
     ]
 
 
 def table_row(frame: Frame, config: dict[str, Any]) -> dict[str, Value]:
-    """Give the columns of the tables that come from the header, with line ends and the like escaped."""
+    """Return the columns of the tables that come from the header, with line ends and the like escaped."""
     keywords = config["table_keywords"]
     binning = [str(frame.cards[keyword]) for keyword in keywords["binning"] if keyword in frame.cards]
     row = {

@@ -159,18 +159,18 @@ def _setting(row: Row) -> str:
 
 
 def _times(rows: Sequence[Row]) -> tuple[list[Any], str]:
-    """Give the times of the exposures or, if not all of them can be drawn, the places in the table, and why."""
+    """Return the times of the exposures or, if not all of them can be drawn, the places in the table, and why."""
     times = []
     for row in rows:
-        said = str(row["date"]).strip()
+        date = str(row["date"]).strip()
         try:
-            time = datetime.fromisoformat(said)
+            time = datetime.fromisoformat(date)
             # One near the end of all years may not have a UTC.
             time = time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
         except (ValueError, OverflowError):
             time = datetime.min
         if not YEARS[0] <= time.year <= YEARS[1]:
-            found = f"{said!r}, expected such as 2025-05-30T01:02:03" if said else "not known"
+            found = f"{date!r}, expected such as 2025-05-30T01:02:03" if date else "not known"
             why = f": the date of {without_middle(str(row['path']), 30)} is {without_middle(found, 80)}"
             return list(range(1, len(rows) + 1)), why if any(row["date"] for row in rows) else ""
         times.append(time)

@@ -71,7 +71,7 @@ SAMPLE = 100_000
 
 
 class Reason(NamedTuple):
-    """What may be said of a pixel: its bit, what the legend calls it, the dot's index, how many there are."""
+    """What the picture shows of a pixel: its bit, what the legend calls it, the dot's index, how many there are."""
 
     bit: int
     label: str
@@ -141,8 +141,8 @@ def draw_frame(
     for number, event in enumerate(shown_events):
         x, y = layout.place(number, y_events + 30, TILE)
         page.text(x, y + SMALL, f"{number + 1}    x {event.x + 1}   y {event.y + 1}", SMALL)
-        said = f"{event.pixels:,} px, sum {_number(event.signal)}"
-        page.text(x + PAIR, y + SMALL, said, SMALL, SOFT_INK, anchor="rs")
+        label = f"{event.pixels:,} px, sum {_number(event.signal)}"
+        page.text(x + PAIR, y + SMALL, label, SMALL, SOFT_INK, anchor="rs")
         cutout = around(event, data.shape)
         plain = enlarged(stretched(data[cutout], flags[cutout] != 0, to_maximum=True), (ZOOM, ZOOM))
         page.put(plain, x, y + LINE - 4)
@@ -275,16 +275,16 @@ class Layout:
         return max(right, LEFT + LEAST) + MARGIN
 
     def lines(self, number: int) -> int:
-        """Give the lines that so many things need in the panel."""
+        """Return the lines that so many things need in the panel."""
         return math.ceil(number / EVENTS) if self.wide else number
 
     def place(self, number: int, top: int, height: int) -> tuple[int, int]:
-        """Give the upper left corner of one of several things of a height in the panel."""
+        """Return the upper left corner of one of several things of a height in the panel."""
         line, column = divmod(number, EVENTS) if self.wide else (number, 0)
         return self.panel[0] + column * (PAIR + GUTTER), top + line * height
 
     def dot(self, x: float, y: float) -> tuple[int, int]:
-        """Give the dot of the map that shows the middle of a pixel, counted from 0."""
+        """Return the dot of the map that shows the middle of a pixel, counted from 0."""
         along_y, along_x = self.zoom
         return (
             LEFT + int((x + 0.5) / self.factor * along_x),
@@ -465,7 +465,7 @@ def shortened(text: str, size: int, room: float) -> str:
 
 
 def percent(count: int, size: int) -> str:
-    """Give a fraction of the frame, as ``0.056%``."""
+    """Return a fraction of the frame, as ``0.056%``."""
     return "<0.001%" if 0 < count / size < 1e-5 else f"{count / size:.3%}"
 
 
@@ -548,7 +548,7 @@ def stretched(values: NDArray[Any], flagged: NDArray[np.bool_], to_maximum: bool
 
 
 def spread(cells: NDArray[np.uint8], layout: Layout) -> NDArray[np.uint8]:
-    """Give the flags of each dot to its four neighbours too, for lone dots are hard to see, if they are few."""
+    """Copy the flags of each dot to its four neighbours too, for lone dots are hard to see, if they are few."""
     if layout.zoom != (1, 1) or np.count_nonzero(cells) > FEW * cells.size:
         return cells
     wide = cells.copy()
@@ -562,7 +562,7 @@ def spread(cells: NDArray[np.uint8], layout: Layout) -> NDArray[np.uint8]:
 def coarsened(greys: NDArray[np.uint8], flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Use as few greys as it takes to keep the file small: no code packs noise below its entropy.
 
-    That is reckoned in strips, for the code of a PNG file changes on its way. A
+    This is computed in strips, for the code of a PNG file changes on its way. A
     flagged dot counts by its flags, for nobody sees its grey.
     """
     every = math.ceil(len(greys) / SAMPLED_ROWS)
@@ -581,12 +581,12 @@ def coarsened(greys: NDArray[np.uint8], flags: NDArray[np.uint8]) -> NDArray[np.
 
 
 def level_of(counts: Any, largest: int) -> NDArray[np.int_]:
-    """Give the height of counts in a profile, on a logarithmic scale that has a place for 0."""
+    """Return the height of counts in a profile, on a logarithmic scale that has a place for 0."""
     return np.rint((PROFILE - 1) * np.log1p(counts) / math.log1p(max(largest, 10))).astype(int)
 
 
 def powers_of_ten(counts: NDArray[np.intp]) -> list[tuple[int, str]]:
-    """Give level and label of the lines of a profile, at powers of ten."""
+    """Return level and label of the lines of a profile, at powers of ten."""
     largest = max(int(counts.max()), 10)
     powers = [10**power for power in range(1 + int(math.log10(largest)))]
     return [(int(level_of(n, largest)), f"{n // 1000}k" if n >= 1000 else f"{n}") for n in powers]

@@ -18,21 +18,21 @@ LEAST = 15.0  # s, below which a job is not worth its own price, which is as muc
 
 
 def seconds(shape: Shape, detector: str) -> float:
-    """Reckon how long masking a frame takes on one core, in s."""
+    """Estimate how long masking a frame takes on one core, in s."""
     rows, columns = shape or (0, 0)
     start, per_megapixel = SECONDS[detector]
     return start + per_megapixel * rows * columns / 1e6
 
 
 def static_mask_seconds(shape: Shape, sources: int) -> float:
-    """Reckon how long making a flat mask or a dark mask from files takes, in s."""
+    """Estimate how long making a flat mask or a dark mask from files takes, in s."""
     rows, columns = shape or (0, 0)
     start, per_megapixel = MAKING
     return start + per_megapixel * sources * rows * columns / 1e6
 
 
 def minutes(work: float, cores: int, attempt: int) -> int:
-    """Give the time to ask a cluster for: four times what is reckoned, more with each attempt.
+    """Return the time to ask a cluster for: four times the estimate, more with each attempt.
 
     Parameters
     ----------

@@ -137,7 +137,7 @@ def _own(init: Path) -> list[ast.stmt]:
 
 
 def _only_re_exports(statement: ast.stmt) -> bool:
-    """Tell whether a statement is an import, a text that documents, or ``__all__``."""
+    """Return whether a statement is an import, a text that documents, or ``__all__``."""
     if isinstance(statement, ast.Assign):
         return [ast.unparse(target) for target in statement.targets] == ["__all__"]
     is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)

@@ -95,10 +95,10 @@ def hold(path: Path) -> dict[str, Any] | None:
 
 
 def is_over() -> bool:
-    """Tell whether the run that this program belongs to is at work no more.
+    """Return whether the run that this program belongs to is at work no more.
 
     A job may begin when its run has been killed and the next one is at work already. That one waits
-    for jobs that it finds at work, so a job asks this after it has said that it is.
+    for jobs that it finds at work, so a job asks this after it has locked its file.
     """
     token, _, path = os.environ.get(RUN, "").partition(" ")
     return bool(token) and (_read(Path(path)) or {}).get("token") != token
@@ -148,7 +148,7 @@ def describe(holder: dict[str, Any]) -> str:
 
 
 def is_here(holder: dict[str, Any]) -> bool:
-    """Tell whether the holder of a lock ran on this machine.
+    """Return whether the holder of a lock ran on this machine.
 
     A container may have another host name each time; a machine has another boot each time.
     """

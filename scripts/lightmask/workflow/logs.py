@@ -77,7 +77,7 @@ def logged_to(path: str | os.PathLike) -> Iterator[None]:
             else:
                 cause = " ".join(f"{type(error).__name__}: {error}".split())
             cause = printable(cause)
-            messages.tell(f"{FAILED}{cause}\n".encode())  # first, as the disk of the log may be full
+            messages.write_line(f"{FAILED}{cause}\n".encode())  # first, as the disk of the log may be full
             is_of_file = isinstance(error, FrameError) and not isinstance(error, MachineError)
             last = f"{FAILED if is_of_file else FAILED_HERE}{cause}"
             with suppress(OSError):
@@ -107,25 +107,25 @@ def _opened(path: str | os.PathLike) -> TextIO:
     try:
         return open(path, "w+", encoding="utf-8")
     except OSError as error:
-        messages.tell(f"{printable(os.fspath(path))}: cannot be written ({error.strerror})\n".encode())
+        messages.write_line(f"{printable(os.fspath(path))}: cannot be written ({error.strerror})\n".encode())
         raise SystemExit(1) from None
 
 
 @contextmanager
 def _at_work() -> Iterator[None]:
-    """Hold a lock that tells a later run of this job, should the job outlive its own run."""
+    """Hold a lock that shows a later run of this job, should the job outlive its own run."""
     with ExitStack() as stack:
         with suppress(OSError):  # a file system without locks: then later runs cannot know
             if path := os.environ.get(AT_WORK):
                 lock(stack.enter_context(open(path, "a")), shared=True)
             if is_over():
-                messages.tell(b"a job of a run that was killed began too late, and ends\n")
+                messages.write_line(b"a job of a run that was killed began too late, and ends\n")
                 raise SystemExit(1)
         yield
 
 
 def failure(path: str | os.PathLike, name: str = "") -> str:
-    """Give the cause in a log that `logged_to` wrote, or an empty string.
+    """Return the cause in a log that `logged_to` wrote, or an empty string.
 
     Parameters
     ----------
@@ -135,8 +135,8 @@ def failure(path: str | os.PathLike, name: str = "") -> str:
         What was in work, for a job that could not say so itself; the path of the log unless it is given.
     """
     last = _last_line(path)
-    said = next((last.removeprefix(begin) for begin in (FAILED, FAILED_HERE) if last.startswith(begin)), "")
-    return printable(said) or killed(path, name)
+    cause = next((last.removeprefix(begin) for begin in (FAILED, FAILED_HERE) if last.startswith(begin)), "")
+    return printable(cause) or killed(path, name)
 
 
 def killed(path: str | os.PathLike, name: str = "") -> str:
@@ -158,7 +158,7 @@ def killed(path: str | os.PathLike, name: str = "") -> str:
 
 
 def fault(path: str | os.PathLike) -> str:
-    """Give the cause in a log if it lies in the file that was in work; else an empty string."""
+    """Return the cause in a log if it lies in the file that was in work; else an empty string."""
     return failure(path) if _last_line(path).startswith(FAILED) else ""
 
 

@@ -1,4 +1,4 @@
-"""Tell a job that its memory does not suffice, before the kernel or a cluster kills it without a word."""
+"""Fail a job whose memory does not suffice, before the kernel or a cluster kills it without a word."""
 
 import errno
 from collections.abc import Iterator
@@ -10,22 +10,22 @@ from pathlib import Path
 def memory_limit(allowed: float, needed: float, name: str) -> Iterator[None]:
     """Keep what is done in this context within a memory that may not suffice.
 
-    A limit is set only where `allowed` is less than `needed`, as that may be reckoned too high;
-    and not where the system does not tell how much is in use.
+    A limit is set only where `allowed` is less than `needed`, as that may be estimated too high;
+    and not where the system does not report how much is in use.
 
     Parameters
     ----------
     allowed : float
         What the process may use, in MB.
     needed : float
-        What it is reckoned to use at the most, in MB.
+        What it is estimated to use at the most, in MB.
     name : str
         What is in work, for the message.
 
     Raises
     ------
     MemoryError
-        If it does not suffice. It is not the frame that is amiss: with more memory it can be masked.
+        If it does not suffice. Nothing is wrong with the frame: with more memory it can be masked.
     """
     used = _used() if allowed < needed else {}
     if not used:
@@ -52,7 +52,7 @@ def memory_limit(allowed: float, needed: float, name: str) -> Iterator[None]:
 
 
 def _used() -> dict[str, int]:
-    """Give what the kernel counts of this process, in bytes; empty where it does not tell."""
+    """Return what the kernel counts of this process, in bytes; empty where it does not report it."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     except OSError:

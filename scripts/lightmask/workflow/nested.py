@@ -50,7 +50,7 @@ def outdated(settings: Settings, targets: Iterable[str] = (), **dag: Any) -> lis
 
 
 def make(settings: Settings, targets: Iterable[str], resources: dict[str, int], **dag: Any) -> bool:
-    """Make files on this machine, and tell whether all could be made.
+    """Make files on this machine, and return whether all could be made.
 
     No profile of the user counts, which might send the jobs of this job away.
     The outer run holds the lock of the working directory.

@@ -26,7 +26,7 @@ def write_partial(
     csv_path: Path,
     ecsv_path: Path,
 ) -> list[str]:
-    """Write the summary of a night that has failed frames, and give the causes.
+    """Write the summary of a night that has failed frames, and return the causes.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ import time
 from functools import cached_property
 from typing import Any
 
+from lightmask.errors import FrameError
 from lightmask.workflow import batches, nested
 from lightmask.workflow.night import Night, Wildcards
 from lightmask.workflow.workarounds import Engine
@@ -52,7 +53,10 @@ class Plan:
         """
         settings = self.engine.nested_settings(self.night.config)
         forced = self.engine.forced
-        made = set(nested.outdated(settings, **forced))
+        try:
+            made = set(nested.outdated(settings, **forced))
+        except RuntimeError as error:
+            raise FrameError(str(error)) from None
         names = [name for name in self.night.lights if f"results/masked/{name}" in made]
         if not names and "results/summary.csv" not in made:
             return {}

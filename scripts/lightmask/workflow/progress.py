@@ -23,7 +23,7 @@ EVERY = 30.0
 
 
 class Progress(logging.Handler):
-    """Count the frames of a run as the workflow engine tells of its jobs.
+    """Count the frames of a run from what the workflow engine reports of its jobs.
 
     Parameters
     ----------
@@ -51,10 +51,10 @@ class Progress(logging.Handler):
         super().__init__()
         self.total, self.batches, self.remote, self.clock = total, batches or {}, remote, clock
         self.frames: set[str] = set()  # that this run masks
-        self.whole_night = True  # and not single results only, so that there is a summary to tell
+        self.whole_night = True  # and not single results only, so that there is a summary to report
         self.stream = stream or sys.stderr
         self.live = self.stream.isatty()
-        self.started = self.told = clock()
+        self.started = self.reported_at = clock()
         self.first: float | None = None  # when the first frame was begun: the rate knows nothing of masks
         self.done = self.bad = 0
         self._failed: set[int] = set()  # jobs of single frames
@@ -69,7 +69,7 @@ class Progress(logging.Handler):
         Where no handler writes to this stream another one has the terminal, such as that of
         ``--logger rich``: it shows the progress in its way.
         """
-        self.started = self.told = self.clock()
+        self.started = self.reported_at = self.clock()
         handlers = [handler for handler in logger.handlers if getattr(handler, "stream", None) is self.stream]
         if not handlers:
             self.total, self._logger = 0, logger
@@ -86,7 +86,7 @@ class Progress(logging.Handler):
 
     def _let_through(self, record: logging.LogRecord) -> bool:
         about_job = _event(record) in ("job_error", "group_error") or "CalledProcessError" in record.getMessage()
-        if record.levelno <= logging.INFO or about_job:  # the job told the cause itself, in one line
+        if record.levelno <= logging.INFO or about_job:  # the job wrote the cause itself, in one line
             return False
         self._clear()
         return True
@@ -99,15 +99,15 @@ class Progress(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take note of a job."""
-        event, told = _event(record), record.__dict__
-        job: Any = told.get("jobid", told.get("job_id"))
-        rule = str(told.get("rule_name"))
+        event, fields = _event(record), record.__dict__
+        job: Any = fields.get("jobid", fields.get("job_id"))
+        rule = str(fields.get("rule_name"))
         if event == "job_info" and rule.endswith((RULE, BATCH)):  # an imported rule has a prefix
             self._frames[job] = 1
             self._failed.discard(job)  # tried again
             if rule.endswith(BATCH):
-                self._frames[job] = self.batches.get(told["wildcards"]["number"], 0)
-                self._lists[job] = Path(told["output"][0])
+                self._frames[job] = self.batches.get(fields["wildcards"]["number"], 0)
+                self._lists[job] = Path(fields["output"][0])
             self.first = self.clock() if self.first is None else self.first
         elif event == "job_finished" and job in self._frames:
             bad = len(json.loads(self._lists[job].read_text(encoding="utf-8"))) if job in self._lists else 0
@@ -116,8 +116,8 @@ class Progress(logging.Handler):
         elif event == "job_error":
             if rule.endswith(RULE):
                 self._failed.add(job)
-            # A job on this machine has told its cause itself, unless it was killed.
-            for cause in filter(None, map(failure if self.remote else killed, told.get("log") or ())):
+            # A job on this machine has written its cause itself, unless it was killed.
+            for cause in filter(None, map(failure if self.remote else killed, fields.get("log") or ())):
                 self._report(cause)
         if self.live and self.total:
             line = self.line()[: shutil.get_terminal_size().columns - 1]
@@ -125,8 +125,8 @@ class Progress(logging.Handler):
                 self.stream.write(CLEAR_LINE + line)
                 self.stream.flush()
             self._shown = line
-        elif self.total and event in ("job_finished", "job_error") and self.clock() - self.told >= EVERY:
-            self.told = self.clock()
+        elif self.total and event in ("job_finished", "job_error") and self.clock() - self.reported_at >= EVERY:
+            self.reported_at = self.clock()
             self.stream.write(f"{self.line()}\n")
             self.stream.flush()
 
@@ -144,15 +144,15 @@ class Progress(logging.Handler):
 
     def line(self) -> str:
         """Say how far the run is: ``12 of 200 frames, 3.1 a second, 1 min left, 1 failed``."""
-        told = self.done + self.failed
-        parts = [f"{told} of {self.total} frames"]
+        ended = self.done + self.failed
+        parts = [f"{ended} of {self.total} frames"]
         elapsed = 0.0 if self.first is None else self.clock() - self.first
-        if told == self.total:
+        if ended == self.total:
             parts.append("finishing")
-        elif told and elapsed > 0:
-            rate = told / elapsed
+        elif ended and elapsed > 0:
+            rate = ended / elapsed
             parts.append(f"{rate:.1f} a second" if rate >= 1 else f"{rate * 60:.1f} a minute")
-            parts.append(f"{duration((self.total - told) / rate)} left")
+            parts.append(f"{duration((self.total - ended) / rate)} left")
         if self.failed:
             parts.append(f"{self.failed} failed")
         return ", ".join(parts)
@@ -163,7 +163,7 @@ def _event(record: logging.LogRecord) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Give a time span in one unit or two: ``40 s``, ``3 min``, ``2 h 5 min``."""
+    """Return a time span in one unit or two: ``40 s``, ``3 min``, ``2 h 5 min``."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -171,7 +171,7 @@ def duration(seconds: float) -> str:
 
 
 def table(rows: Iterable[Mapping[str, Any]], seconds: float, where: Mapping[str, str]) -> str:
-    """Give the end of a run in a few lines.
+    """Return the end of a run in a few lines.
 
     Parameters
     ----------
