@@ -136,7 +136,7 @@ def test_flags_grow_as_masks_do(monkeypatch, radius):
     expected = found.copy()
     expected[flags.grown((found & Flag.COSMIC) != 0, radius)] |= np.uint8(Flag.COSMIC)
     monkeypatch.setattr(images, "BAND", 7 * SHAPE[1])
-    flags.grow(found, Flag.COSMIC, radius)
+    flags.Flags(found).grow("cosmic", radius)
     np.testing.assert_array_equal(found, expected)
 
 

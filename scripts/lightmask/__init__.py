@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from lightmask.bits import Flag
     from lightmask.detect import ccdmask, detect_cosmics
     from lightmask.errors import FrameError
-    from lightmask.masks import mask_frame
+    from lightmask.masks import Flags, mask_frame
 
 __version__ = "0.1.0"
-__all__ = ["SNAKEFILE", "Flag", "FrameError", "ccdmask", "detect_cosmics", "mask_frame"]
+__all__ = ["SNAKEFILE", "Flag", "Flags", "FrameError", "ccdmask", "detect_cosmics", "mask_frame"]
 
 _PACKED = Path(__file__).parent / "_snakemake"
 SNAKEFILE = str((_PACKED if _PACKED.is_dir() else Path(__file__).parents[2]) / "Snakefile")
@@ -20,6 +20,7 @@ SNAKEFILE = str((_PACKED if _PACKED.is_dir() else Path(__file__).parents[2]) / "
 # Jobs import this package thousands of times a night, and few of them need all of it.
 _ROOMS = {
     "Flag": "bits",
+    "Flags": "masks",
     "FrameError": "errors",
     "ccdmask": "detect",
     "detect_cosmics": "detect",

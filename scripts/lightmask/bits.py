@@ -8,6 +8,13 @@ class Flag(IntFlag):
 
     `astropy.nddata.bitmask` reads them with
     ``flag_name_map=bitmask.extend_bit_flag_map("Lightmask", **bits.BITS)``.
+
+    Examples
+    --------
+    >>> Flag(5)
+    <Flag.FLAT|COSMIC: 5>
+    >>> Flag.COSMIC in Flag(5)
+    True
     """
 
     FLAT = 1

@@ -4,12 +4,14 @@ import math
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from lightmask import bits
 from lightmask.bits import Flag
+from lightmask.errors import FrameError
 from lightmask.fits import images
 from lightmask.masks import flags
 
@@ -74,7 +76,7 @@ def test_a_flag_grows_as_its_mask_does_and_others_stay(mask, radius, band, flag,
     others = found & ~np.uint8(flag)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "BAND", band)
-        flags.grow(found, flag, radius)
+        flags.Flags(found).grow(bits.key(flag), radius)
     np.testing.assert_array_equal(found & np.uint8(flag) != 0, within(mask, radius))
     np.testing.assert_array_equal(found & ~np.uint8(flag), others)
 
@@ -84,7 +86,7 @@ def test_a_pixel_grows_over_many_bands(monkeypatch):
     found = np.zeros((40, 30), np.uint8)
     found[19, 14] = found[39, 0] = Flag.COSMIC
     expected = within(found != 0, 6.5)
-    flags.grow(found, Flag.COSMIC, 6.5)
+    flags.Flags(found).grow("cosmic", 6.5)
     np.testing.assert_array_equal(found == Flag.COSMIC, expected)
 
 
@@ -92,13 +94,34 @@ def test_a_pixel_grows_over_many_bands(monkeypatch):
 @given(arrays.arrays(np.uint8, (4, 5), elements=st.integers(0, 63)), st.sets(st.sampled_from(NAMES)))
 def test_pixels_with_any_of_the_flags_named_are_masked(found, names):
     expected = [[any(pixel & bits.BITS[name.upper()] for name in names) for pixel in row] for row in found.tolist()]
-    assert flags.masked(found, names).tolist() == expected
-    assert flags.masked(found, [name.title() for name in names]).tolist() == expected
+    assert flags.Flags(found).union(*names).tolist() == expected
+    assert flags.Flags(found).union(*(name.title() for name in names)).tolist() == expected
+    assert flags.Flags(found).count(*names) == np.count_nonzero(expected)
+    for name in names:
+        assert (flags.Flags(found)[name] == (found & bits.BITS[name.upper()] != 0)).all()
+    assert flags.Flags(found).names == [name for name in NAMES if (found & bits.BITS[name.upper()]).any()]
 
 
-def test_an_unknown_flag_is_refused():
-    with pytest.raises(KeyError, match="COSMIK"):
-        flags.masked(np.zeros((2, 2), np.uint8), ["cosmik"])
+@pytest.mark.parametrize("use", ["union", "count", "__getitem__", "grow"])
+def test_an_unknown_reason_is_refused(use):
+    found = flags.Flags(np.zeros((2, 2), np.uint8))
+    with pytest.raises(
+        KeyError, match="'cosmik': found no such reason; expected one of flat, dark, cosmic, saturated, "
+    ):
+        getattr(found, use)("cosmik", *([1] if use == "grow" else []))
+
+
+def test_flags_are_read_from_a_masked_frame(tmp_path):
+    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    primary = fits.PrimaryHDU(np.zeros((3, 4), np.float32))
+    hdus = [primary, fits.ImageHDU(pixels + 1, name="FLAGS"), fits.ImageHDU(pixels, name="FLAGS")]
+    fits.HDUList(hdus).writeto(tmp_path / "a.fits")
+    assert np.array_equal(flags.Flags.read(tmp_path / "a.fits").pixels, pixels)
+    fits.HDUList([primary, fits.ImageHDU(pixels.astype(np.int16), name="FLAGS")]).writeto(tmp_path / "b.fits")
+    primary.writeto(tmp_path / "c.fits")
+    for name in ("b.fits", "c.fits"):
+        with pytest.raises(FrameError, match=f"{name}: found no 8-bit image named FLAGS, expected one; mask the frame"):
+            flags.Flags.read(tmp_path / name)
 
 
 def test_every_flag_has_a_bit_of_its_own_that_the_header_explains():

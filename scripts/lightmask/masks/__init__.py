@@ -4,6 +4,7 @@ from lightmask.masks import sources
 from lightmask.masks.combined import combine_files
 from lightmask.masks.dark import make_dark_mask
 from lightmask.masks.events import CUTOUT, Event, Events, around
+from lightmask.masks.flags import Flags
 from lightmask.masks.flat import make_flat_mask
 from lightmask.masks.frame import mask_frame, memory
 from lightmask.masks.sources import with_remarks
@@ -13,6 +14,7 @@ __all__ = [
     "CUTOUT",
     "Event",
     "Events",
+    "Flags",
     "Output",
     "around",
     "combine_files",

@@ -1,39 +1,130 @@
-"""What each bit of a FLAGS image means: the one place where bits and names are defined."""
+"""FLAGS images: which pixels have which reasons, and how reasons grow."""
 
+import os
 from collections.abc import Iterable
 from math import isqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask.bits import Flag
-from lightmask.fits import bands
+from lightmask.bits import Flag, key
+from lightmask.errors import FrameError
+from lightmask.fits import bands, opened
 
 
-def masked(found: NDArray[np.uint8], names: Iterable[str]) -> NDArray[np.bool_]:
-    """Mask the pixels that have any of the flags named, in any case.
+class Flags:
+    """A FLAGS image: for each pixel the reasons not to trust it, one bit each (`Flag`).
+
+    Reasons are named as in the configuration, in any case: ``"flat"``, ``"cosmic"``.
 
     Parameters
     ----------
-    found : ndarray of uint8
-        FLAGS.
-    names : iterable of str
-        As in ``["flat", "cosmic"]``.
+    pixels : ndarray of uint8
+        2-D. It is not copied: what grows here grows there.
 
-    Returns
-    -------
-    ndarray of bool
-        Same shape.
+    Attributes
+    ----------
+    pixels : ndarray of uint8
+        As given.
 
-    Raises
-    ------
-    KeyError
-        If there is no flag of a name.
+    Examples
+    --------
+    >>> flags = Flags(np.array([[1, 0, 0, 4, 0]], np.uint8))
+    >>> flags.union("flat", "cosmic")
+    array([[ True, False, False,  True, False]])
+    >>> flags.grow("cosmic", 1)
+    >>> flags.count("cosmic")
+    3
+    >>> flags.names
+    ['flat', 'cosmic']
     """
+
+    def __init__(self, pixels: NDArray[np.uint8]):
+        self.pixels = pixels
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> "Flags":
+        """Read the FLAGS of a masked frame.
+
+        Parameters
+        ----------
+        path : path
+            A file of ``results/masked``.
+
+        Raises
+        ------
+        FrameError
+            If it cannot be read, or has no FLAGS.
+        """
+        with opened(path, os.fspath(path)) as (hdus, _):
+            found = [hdu.pixels() for hdu in hdus if hdu.name == "FLAGS" and hdu.shape]
+            if not found or found[-1].dtype != np.uint8:
+                raise FrameError(f"{path}: found no 8-bit image named FLAGS, expected one; mask the frame first")
+            return cls(found[-1])
+
+    @property
+    def names(self) -> list[str]:
+        """The reasons that any pixel has."""
+        return [key(flag) for flag in Flag if self.count(key(flag))]
+
+    def union(self, *names: str) -> NDArray[np.bool_]:
+        """Mask the pixels that have any of the reasons named; none if no reason is.
+
+        Returns
+        -------
+        ndarray of bool
+            Same shape.
+
+        Raises
+        ------
+        KeyError
+            If there is no reason of a name.
+        """
+        return (self.pixels & _bits(names)) != 0
+
+    def __getitem__(self, name: str) -> NDArray[np.bool_]:
+        """Mask the pixels that have a reason."""
+        return self.union(name)
+
+    def count(self, *names: str) -> int:
+        """Count the pixels that have any of the reasons named."""
+        bits = _bits(names)
+        return sum(int(np.count_nonzero(self.pixels[rows] & bits)) for rows in bands(self.pixels.shape))
+
+    def grow(self, name: str, radius: float) -> None:
+        """Grow a reason in place, as `grown` does a mask, without a second image.
+
+        Parameters
+        ----------
+        name : str
+            The reason.
+        radius : float
+            In pixels; below 1 nothing grows.
+
+        Raises
+        ------
+        KeyError
+            If there is no reason of that name.
+        """
+        bit = _bits([name])
+        reach = int(radius)
+        if reach < 1:
+            return
+        above = np.zeros((0, self.pixels.shape[1]), np.bool_)  # rows that have grown already, as they were
+        for rows in bands(self.pixels.shape, reach):
+            original = (self.pixels[rows.start : rows.stop + reach] & bit) != 0
+            wide = grown(np.concatenate([above, original]), radius)[len(above) :][: rows.stop - rows.start]
+            above = original[: rows.stop - rows.start][-reach:]
+            self.pixels[rows][wide] |= bit
+
+
+def _bits(names: Iterable[str]) -> np.uint8:
     bits = Flag(0)
     for name in names:
+        if name.upper() not in Flag.__members__:
+            raise KeyError(f"{name!r}: found no such reason; expected one of {', '.join(map(key, Flag))}")
         bits |= Flag[name.upper()]
-    return (found & np.uint8(bits)) != 0
+    return np.uint8(bits)
 
 
 def grown(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
@@ -63,19 +154,6 @@ def grown(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
         result[step:] |= wide[:rows]
         result[:rows] |= wide[step:]
     return result
-
-
-def grow(found: NDArray[np.uint8], flag: Flag, radius: float) -> None:
-    """Grow a flag of a FLAGS image in place, as `grown` does a mask, without a second image."""
-    reach = int(radius)
-    if reach < 1:
-        return
-    above = np.zeros((0, found.shape[1]), np.bool_)  # rows that have grown already, as they were
-    for rows in bands(found.shape, reach):
-        here = (found[rows.start : rows.stop + reach] & np.uint8(flag)) != 0
-        wide = grown(np.concatenate([above, here]), radius)[len(above) :][: rows.stop - rows.start]
-        above = here[: rows.stop - rows.start][-reach:]
-        found[rows][wide] |= np.uint8(flag)
 
 
 def _widened(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:

@@ -33,8 +33,9 @@ from lightmask.fits import (
     whole_file,
     write,
 )
-from lightmask.masks import cosmicrays, flags
+from lightmask.masks import cosmicrays
 from lightmask.masks.events import Events, write_regions
+from lightmask.masks.flags import Flags, count_text
 from lightmask.masks.provenance import add_card, add_source
 from lightmask.messages import timed, warn
 
@@ -91,8 +92,9 @@ def flag_pixels(
         here[~np.isfinite(data)] |= np.uint8(Flag.NOTFINITE)
         if image.mask is not None:
             here[image.mask[rows] != 0] |= np.uint8(Flag.INHERITED)
-    for flag in (Flag.COSMIC, Flag.SATURATED, Flag.NOTFINITE, Flag.INHERITED):
-        flags.grow(found, flag, (radii or {}).get(bits.key(flag), 0))
+    flags = Flags(found)
+    for reason in ("cosmic", "saturated", "notfinite", "inherited"):
+        flags.grow(reason, (radii or {}).get(reason, 0))
     if static is not None:  # it has grown already
         for rows in bands(found.shape):
             found[rows] |= static[rows]
@@ -113,9 +115,10 @@ def statistics(found: NDArray[np.uint8], masked_by: Iterable[str], iterations: l
     """Count the pixels of each reason, and those that MASK masks."""
     masked, reasons = 0, {name.lower(): 0 for name in bits.BITS}
     for rows in bands(found.shape):
-        masked += int(np.count_nonzero(flags.masked(found[rows], masked_by)))
-        for name, bit in bits.BITS.items():
-            reasons[name.lower()] += int(np.count_nonzero(found[rows] & np.uint8(bit)))
+        flags = Flags(found[rows])
+        masked += flags.count(*masked_by)
+        for reason in reasons:
+            reasons[reason] += flags.count(reason)
     return {
         "pixels": found.size,
         "masked": masked,
@@ -185,6 +188,23 @@ def mask_frame(
     ------
     FrameError
         If the frame cannot be used, or changes while it is read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from astropy.io import fits
+    >>> from lightmask.night import validated
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> place = Path(folder.name)
+    >>> data = np.full((64, 64), 100, np.float32)
+    >>> data[10, 10] += 3000
+    >>> fits.writeto(place / "x.fits", data)
+    >>> mask_frame(place / "x.fits", "x.fits", None, place / "masked.fits", place / "x.json", validated({}))
+    ... # doctest: +ELLIPSIS
+    reading: ...
+    >>> fits.getdata(place / "masked.fits", "MASK").sum(), json.loads((place / "x.json").read_text())["cosmic"]
+    (np.uint64(1), 1)
+    >>> folder.cleanup()
     """
     with ExitStack() as files:
         with timed("reading"):
@@ -262,7 +282,7 @@ class _Mask:
         return self.found.size
 
     def __getitem__(self, part: slice) -> NDArray[np.uint8]:
-        return flags.masked(self.found.reshape(-1)[part], self.masked_by).view(np.uint8)
+        return Flags(self.found.reshape(-1)[part]).union(*self.masked_by).view(np.uint8)
 
 
 def _with_flags(
@@ -312,7 +332,7 @@ def _provenance(
     cards.append(("MASKED", " ".join(config["masked"]), "flags in MASK"))
     cards += [(f"GROW {reason}", radius, "[pixel]") for reason, radius in config["grow"].items() if radius]
     for reason in [*(name.lower() for name in bits.BITS), "masked"]:
-        cards.append((f"{reason} pixels", counted[reason], flags.count_text(counted[reason], counted["pixels"])))
+        cards.append((f"{reason} pixels", counted[reason], count_text(counted[reason], counted["pixels"])))
     for number, count in enumerate(counted["iterations"], 1):
         cards.append((f"iteration {number}", count, "cosmic pixels"))
     return cards
