@@ -4,9 +4,12 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lightmask import bits
 from lightmask.fits import PART, whole_file
@@ -103,8 +106,8 @@ def recipe_of(ecsv_path: Path) -> str:
         text = ecsv_path.read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return ""
-    lines = (line for line in text.splitlines() if line.startswith("# meta: "))
-    return next((str(json.loads(line.removeprefix("# meta: "))[RECIPE]) for line in lines), "")
+    found = re.search(rf"{RECIPE}:[\s#']*([0-9a-f]+)", text)  # which YAML may quote, or begin a line with
+    return found[1] if found else ""
 
 
 def orphans(masked: Path, expected: Iterable[str]) -> list[str]:
@@ -117,24 +120,42 @@ def orphans(masked: Path, expected: Iterable[str]) -> list[str]:
 def write_summary(
     rows: list[dict[str, Any]], csv_path: str | os.PathLike, ecsv_path: str | os.PathLike, recipe: str = ""
 ) -> None:
-    """Write the summary as plain CSV and as ECSV, which knows units, types and what is missing.
+    """Write the summary as plain CSV and as ECSV (astropy's APE 6), which knows units, types and what is missing.
 
-    The ECSV says by which recipe (`lightmask.fits.records.digest_of`) it was made.
-
-    ECSV (astropy's APE 6) is CSV under a header in YAML, which is quicker written
-    than `astropy.table` is imported.
+    Parameters
+    ----------
+    rows : list of dict
+        As from `summary_rows`.
+    csv_path, ecsv_path : path
+        Where to write.
+    recipe : str, optional
+        `lightmask.fits.records.digest_of` what the summary is made with; the ECSV keeps it.
     """
-    header = ["%ECSV 1.0", "---", "delimiter: ','", "datatype:"]
+    from astropy.table import Table  # half a second to import, which most jobs need not spend
+
+    table = Table(meta={RECIPE: recipe})
     for name, meaning in SUMMARY_COLUMNS.items():
-        column = {"name": name, "datatype": "string", "description": meaning}
-        if name in ("fraction", "on_sources"):
-            column["datatype"] = "float64"
-        elif name in COUNTS or name == "events":
-            column["datatype"] = "int64"
-        elif name in UNITS and {type(row[name]) for row in rows if row[name] != ""} <= {int, float}:
-            # A header may hold text there, or T: show it.
-            column |= {"datatype": "float64", "unit": UNITS[name]}
-        header.append(f"- {json.dumps(column)}")
-    header += [f"meta: {json.dumps({RECIPE: recipe})}", "schema: astropy-2.0"]
+        table[name] = _column(name, [row[name] for row in rows])
+        table[name].description = meaning
+    text = io.StringIO(newline="")
+    table.write(text, format="ascii.ecsv", delimiter=",", strip_whitespace=False)
     write_csv(rows, SUMMARY_COLUMNS, csv_path)
-    write_text("".join(f"# {line}\n" for line in header) + csv_text(rows, SUMMARY_COLUMNS), ecsv_path)
+    write_text(text.getvalue(), ecsv_path)
+
+
+def _column(name: str, values: list[Any]) -> Any:
+    """Return a column of numbers, masked where one is missing, or of texts if that is what some values are."""
+    from astropy.table import MaskedColumn
+
+    dtype: type[np.generic] | None = None
+    if name in ("fraction", "on_sources"):
+        dtype = np.float64
+    elif name in COUNTS or name == "events":
+        dtype = np.int64
+    elif name in UNITS and {type(value) for value in values if value != ""} <= {int, float}:
+        dtype = np.float64  # a header may hold text there, or T: then that is shown
+    if dtype is None:
+        return MaskedColumn([str(value).replace("\r", r"\r") for value in values], dtype=str)
+    missing = [value == "" for value in values]
+    numbers = [0 if value == "" else value for value in values]
+    return MaskedColumn(numbers, mask=missing, dtype=dtype, unit=UNITS.get(name))
