@@ -158,6 +158,13 @@ def test_a_module_beside_a_script_counts_for_it(checkout):
     assert digest(checkout, "mask_batch.py") != before
 
 
+def test_a_template_counts_for_what_shows_it(checkout):
+    before = [digest(checkout, script) for script in ("summarise.py", "combine_masks.py")]
+    edit(checkout / "lightmask/show/summary.html", "<!-- an edit -->")
+    after = [digest(checkout, script) for script in ("summarise.py", "combine_masks.py")]
+    assert after[0] != before[0] and after[1] == before[1]
+
+
 def test_what_only_a_checker_of_types_reads_does_not_count(checkout):
     edit(checkout / "mask_batch.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import beside\n")
     edit(checkout / "beside.py", "")

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from lightmask.bits import BITS, Flag
@@ -197,55 +198,6 @@ COLUMNS = {
     "problem": "problem",
 }
 """Columns of the page, and what stands above them."""
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>Summary of the night</title>
-<style>
-body { font: 14px/1.4 system-ui, sans-serif; margin: 1.5rem; color: #222; background: #fff; }
-table { border-collapse: collapse; }
-th, td { padding: .25rem .6rem; text-align: left; white-space: nowrap; border-bottom: 1px solid #ddd; }
-th { position: sticky; top: 0; background: #fff; border-bottom: 2px solid #888; }
-th button { all: unset; cursor: pointer; font-weight: 600; }
-th button:focus-visible { outline: 2px solid #0072b2; }
-th[aria-sort=ascending] button::after { content: " \\25b2"; }
-th[aria-sort=descending] button::after { content: " \\25bc"; }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
-td.text { white-space: normal; min-width: 14rem; }
-</style>
-</head>
-<body>
-<table>
-<thead><tr>%(head)s</tr></thead>
-<tbody>
-%(body)s
-</tbody>
-</table>
-<script>
-// A click on the name of a column sorts by it, another one the other way round; what is empty stays last.
-for (const button of document.querySelectorAll("th button")) {
-  button.addEventListener("click", () => {
-    const head = button.parentElement;
-    const down = head.getAttribute("aria-sort") === "ascending";
-    for (const other of head.parentElement.children) other.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", down ? "descending" : "ascending");
-    const body = document.querySelector("tbody");
-    const key = row => row.cells[head.cellIndex].textContent;
-    const rows = [...body.rows];
-    const numbers = rows.every(row => key(row) === "" || !isNaN(key(row)));
-    rows.sort((a, b) => {
-      if (key(a) === "" || key(b) === "") return (key(a) === "") - (key(b) === "");
-      const order = numbers ? key(a) - key(b) : key(a).localeCompare(key(b), undefined, {numeric: true});
-      return down ? -order : order;
-    });
-    body.append(...rows);
-  });
-}
-</script>
-</body>
-</html>
-"""
 
 
 def write_page(rows: Sequence[Row], path: str | os.PathLike) -> None:
@@ -258,7 +210,8 @@ def write_page(rows: Sequence[Row], path: str | os.PathLike) -> None:
     )
     body = "\n".join(f"<tr>{''.join(_cell(row.get(key, '')) for key in used)}</tr>" for row in rows)
     with whole_file(path) as part:
-        part.write_text(PAGE % {"head": head, "body": body}, encoding="utf-8")
+        template = Template(Path(__file__).with_name("summary.html").read_text(encoding="utf-8"))
+        part.write_text(template.substitute(head=head, body=body), encoding="utf-8")
 
 
 def _is_number(value: Any) -> bool:

@@ -45,6 +45,7 @@ def digest_of_code(path: str | os.PathLike) -> str:
     The imports are found in the text of the files, also those within functions. Where a package
     re-exports a name (``from package import name``), the module that defines the name counts, and
     not all that the package imports. An ``__init__`` counts where it does more than to re-export.
+    Files beside a module count whose names stand in it.
 
     Parameters
     ----------
@@ -63,8 +64,18 @@ def digest_of_code(path: str | os.PathLike) -> str:
         found |= new
         waiting += new
     # Not in the order of their paths: those of a clone and of an installed package differ.
-    digests = sorted(hashlib.sha256(file.read_bytes()).digest() for file in {part.file for part in found})
+    files = {file for part in found for file in (part.file, *_named_beside(part.file))}
+    digests = sorted(hashlib.sha256(file.read_bytes()).digest() for file in files)
     return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+@cache
+def _named_beside(file: Path) -> tuple[Path, ...]:
+    """List the files beside a module whose names stand in it as texts: templates, and the like."""
+    texts = {node.value for node in ast.walk(_tree(file)) if isinstance(node, ast.Constant)}
+    return tuple(
+        path for path in file.parent.iterdir() if path.name in texts and path.suffix != ".py" and path.is_file()
+    )
 
 
 @cache
