@@ -8,7 +8,7 @@ from lightmask.masks.flags import Flags
 from lightmask.masks.flat import make_flat_mask
 from lightmask.masks.frame import mask_frame, memory
 from lightmask.masks.sources import with_remarks
-from lightmask.masks.static import Output
+from lightmask.masks.static import Output, make_as_planned
 
 __all__ = [
     "CUTOUT",
@@ -18,6 +18,7 @@ __all__ = [
     "Output",
     "around",
     "combine_files",
+    "make_as_planned",
     "make_dark_mask",
     "make_flat_mask",
     "mask_frame",

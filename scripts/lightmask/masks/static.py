@@ -1,14 +1,14 @@
 """Masks that the frames of a camera share: which can be made from the flats and darks of a night."""
 
 import os
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.errors import FrameError
-from lightmask.fits import Header, Value, image_hdu, write
+from lightmask.fits import Header, Value, image_hdu, records, unchanged, write
 from lightmask.masks.flags import count_text
 from lightmask.masks.provenance import add_card, add_source
 from lightmask.masks.sources import description, write_left_out
@@ -28,6 +28,41 @@ class Output(NamedTuple):
 
     mask: str | os.PathLike
     left_out: str | os.PathLike
+
+
+def make_as_planned(
+    make: Callable[..., None],
+    paths: Sequence[str],
+    stamps: Sequence[Any],
+    names: Sequence[str],
+    output: Output,
+    recipe: str,
+    **settings: Any,
+) -> None:
+    """Make a flat mask or a dark mask of files that are still what they were when the night was planned.
+
+    Parameters
+    ----------
+    make : callable
+        `make_flat_mask` or `make_dark_mask`.
+    paths, stamps, names : sequence
+        Of each flat or dark its path, its stamp as `lightmask.fits.unchanged` takes it, and its path in the
+        frames folder.
+    output : Output
+        Where to write. The JSON file also gets the recipe, and the SHA-256 of each file.
+    recipe : str
+        `lightmask.fits.records.digest_of` what the mask is made with.
+    **settings
+        What else `make` takes.
+
+    Raises
+    ------
+    FrameError
+        As from `make`, and if a file is not what was planned.
+    """
+    with unchanged(paths, names, stamps) as digests:
+        make(list(zip(paths, names, strict=True)), output=output, **settings)
+    records.add(os.fspath(output.left_out), recipe, digests)
 
 
 def write_mask(

@@ -421,7 +421,7 @@ class Night:
             "names": [frame.path for frame in mask.sources],
             "cards": matching.type_cards(kind, self.config),
             "keywords": matching.keywords_to_keep(mask, self.config),
-            "shape": list(mask.shape),
+            "shape": mask.shape,
             "required": kind in self.config["required_masks"],
             "config": config,
         }
