@@ -5,7 +5,6 @@ CHECKOUT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).pare
 sys.path.insert(0, str(CHECKOUT / "scripts"))
 
 from lightmask import demo
-from lightmask.night import configfiles
 from lightmask.workflow import (
     BATCH_CORES,
     Engine,
@@ -14,31 +13,22 @@ from lightmask.workflow import (
     shown_in_report,
 )
 
-# A module that is given its configuration reads no file.
-if not workflow.modifier.skip_configfile:
-    OWN = [file for file in [Path("config.yaml")] if file.exists()]
-    try:
-        configfiles.check(
-            [CHECKOUT / "config.yaml", *OWN, *workflow.overwrite_configfiles]
-        )
-    except ValueError as error:
-        logger.error(str(error))
-        sys.exit(1)
+ENGINE = Engine(workflow, CHECKOUT)
+ENGINE.check_configfiles(logger)
 
 
 configfile: f"{CHECKOUT}/config.yaml"
 
 
 # The demo night is the clone's own: elsewhere whoever gives no folder forgot it.
-if not (workflow.modifier.skip_configfile or CHECKOUT.samefile(".")):
-    config["frames"] = workflow.config_settings.overwrite_config.get("frames")
+if ENGINE.reads_configfiles and not CHECKOUT.samefile("."):
+    config["frames"] = ENGINE.frames_of_command_line
 
 if Path("config.yaml").exists():
 
     configfile: "config.yaml"
 
 
-ENGINE = Engine(workflow, CHECKOUT)
 RUN = Run(ENGINE, config, logger, outside=local)
 NIGHT, PLAN = RUN.night, RUN.plan
 RUN.prepare()

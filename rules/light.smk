@@ -23,7 +23,6 @@ rule mask_light:
         "results/benchmarks/mask_light/{frame}.tsv"
     conda:
         "../envs/lightmask.yaml"
-    threads: 1
     resources:
         mem_mb=NIGHT.light_memory,
         runtime=NIGHT.light_minutes,

@@ -11,11 +11,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from importlib.machinery import PathFinder
+from logging import Logger
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from lightmask import messages
+from lightmask.night import configfiles
 
 SLURM_PLUGIN = "snakemake-executor-plugin-slurm"
 
@@ -40,6 +42,27 @@ class Engine:
     def place(self, path: str) -> Path:
         """Return where a result lies, given as in the Snakefile: a module statement may set a prefix."""
         return Path(str(self._modify(path)))
+
+    @property
+    def reads_configfiles(self) -> bool:
+        """Whether files of configuration count. A module that is given its configuration reads none."""
+        return not self._workflow.modifier.skip_configfile
+
+    def check_configfiles(self, logger: Logger) -> None:
+        """Refuse files of configuration that Snakemake would misread, before it loads them."""
+        if not self.reads_configfiles:
+            return
+        own = [file for file in [Path("config.yaml")] if file.exists()]
+        try:
+            configfiles.check([self.checkout / "config.yaml", *own, *self._workflow.overwrite_configfiles])
+        except ValueError as error:
+            logger.error(str(error))
+            sys.exit(1)
+
+    @property
+    def frames_of_command_line(self) -> Any:
+        """The frames folder that the command line names; None if it does not."""
+        return self._workflow.config_settings.overwrite_config.get("frames")
 
     @property
     def is_main_process(self) -> bool:
