@@ -140,7 +140,15 @@ def _encoded(checksum: int) -> str:
 
 
 def write(hdus: Iterable[Hdu], path: str | os.PathLike) -> None:
-    """Write HDUs with checksums and without a time stamp: the same HDUs give the same bytes."""
+    """Write HDUs with checksums and without a time stamp: the same HDUs give the same bytes.
+
+    Parameters
+    ----------
+    hdus : iterable of Hdu
+        The first one is the primary HDU.
+    path : path
+        Where to write.
+    """
     with whole_file(path) as part, part.open("wb") as file:
         for hdu in hdus:
             header, start, of_data = hdu.header.copy(), file.tell(), 0

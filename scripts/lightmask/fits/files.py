@@ -17,6 +17,16 @@ def stamp_of(status: os.stat_result) -> Stamp:
     """Return what changes when a file does: size, time of change in ns, inode, and time of change of the inode.
 
     The last one is set by the kernel alone: it also tells of a file whose time of change was put back.
+
+    Parameters
+    ----------
+    status : os.stat_result
+        Of the file.
+
+    Returns
+    -------
+    list of int
+        Four numbers.
     """
     return [status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns]
 
@@ -27,6 +37,16 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
 
     It is in the same folder, under a name that no other process gives. The data are on the
     disk before they have their name: after a power cut too, a file of that name is complete.
+
+    Parameters
+    ----------
+    path : path
+        Where the file is to be; folders are made.
+
+    Yields
+    ------
+    Path
+        Where to write it.
 
     Raises
     ------
@@ -77,7 +97,13 @@ def bring_back(folder: Path, most: float) -> int:
 
 
 def remove(paths: Iterable[str | os.PathLike]) -> None:
-    """Remove files, as far as they are there."""
+    """Remove files, as far as they are there.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        The files.
+    """
     for path in paths:
         Path(path).unlink(missing_ok=True)
 

@@ -26,7 +26,18 @@ CHUNK = 2**20
 
 
 def shape_text(shape: tuple[int, ...] | None) -> str:
-    """Return a shape as astronomers write it, x first: ``2048x1024``."""
+    """Return a shape as astronomers write it, x first: ``2048x1024``.
+
+    Parameters
+    ----------
+    shape : tuple of int or None
+        Rows first.
+
+    Returns
+    -------
+    str
+        Empty for no shape.
+    """
     return "x".join(map(str, reversed(shape or ())))
 
 
@@ -100,6 +111,11 @@ class Hdu:
         ----------
         rows : slice
             Without a step; all rows unless it is given.
+
+        Returns
+        -------
+        ndarray
+            Of the shape of the image, or of so many rows of it.
         """
         stored, bitpix = self._stored(rows), _whole(self.header, "BITPIX")
         scale, zero = _number(self.header, "BSCALE", 1), _number(self.header, "BZERO", 0)
@@ -147,6 +163,11 @@ def image_hdu(pixels: NDArray[Any], header: Header | None = None, extension: str
         uint8, or signed integers or floats. Those of uint8 are not copied.
     header, extension
         As in `image_header`.
+
+    Returns
+    -------
+    Hdu
+        Pixels and header.
     """
     stored = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder(">"))
     return Hdu(image_header(stored.shape, stored.dtype, header, extension), stored.reshape(-1).view(np.uint8))
@@ -165,6 +186,11 @@ def image_header(shape: tuple[int, ...], dtype: Any, header: Header | None = Non
         Further cards.
     extension : str, optional
         EXTNAME; without it the HDU is a primary one.
+
+    Returns
+    -------
+    Header
+        With all cards that FITS demands.
     """
     bitpix = next(number for number, stored in DTYPES.items() if np.dtype(stored) == dtype)
     made = Header()
@@ -224,7 +250,18 @@ def _check_once(header: Header) -> None:
 
 
 def data_size(header: Header) -> int:
-    """Return the number of bytes of data behind a header, without padding."""
+    """Return the number of bytes of data behind a header, without padding.
+
+    Parameters
+    ----------
+    header : Header
+        Of any HDU.
+
+    Returns
+    -------
+    int
+        In bytes.
+    """
     _check_once(header)
     axes = _axes(header)
     bitpix = _whole(header, "BITPIX")
@@ -244,7 +281,18 @@ def data_size(header: Header) -> int:
 
 
 def read_headers(file: BinaryIO) -> Iterator[Header]:
-    """Read header after header, passing over the data between them."""
+    """Read header after header, passing over the data between them.
+
+    Parameters
+    ----------
+    file : binary file
+        At its beginning.
+
+    Yields
+    ------
+    Header
+        Of each HDU in turn.
+    """
     while (header := read_header(file)) is not None:
         yield header
         if size := data_size(header):

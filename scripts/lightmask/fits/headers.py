@@ -62,18 +62,43 @@ class Header:
         return value
 
     def get(self, keyword: str, default: Any = None) -> Any:
-        """Return the value of a keyword, or a default where there is none."""
+        """Return the value of a keyword, or a default where there is none.
+
+        Parameters
+        ----------
+        keyword : str
+            In capitals; long ones without HIERARCH.
+        default : object, optional
+            None unless it is given.
+
+        Returns
+        -------
+        str or int or float or bool or None
+            The value of the first card with that keyword.
+        """
         try:
             return self[keyword]
         except KeyError:
             return default
 
     def keywords(self) -> Iterator[str]:
-        """Return every keyword once."""
+        """Return every keyword once.
+
+        Returns
+        -------
+        list of str
+            In the order of the cards.
+        """
         return iter(self._index)
 
     def copy(self) -> "Header":
-        """Return a header with the same cards."""
+        """Return a header with the same cards.
+
+        Returns
+        -------
+        Header
+            A change of the one leaves the other as it is.
+        """
         return Header(self.cards)
 
     def set(self, keyword: str, value: Value, comment: str = "") -> None:
@@ -81,6 +106,15 @@ class Header:
 
         A keyword of more than 8 characters, or with blanks, becomes a HIERARCH
         card. A comment that does not fit is left out.
+
+        Parameters
+        ----------
+        keyword : str
+            In capitals; what does not fit into eight letters becomes a HIERARCH card.
+        value : str or int or float or bool
+            The value.
+        comment : str, optional
+            What stands behind it, as far as there is room.
         """
         card = format_card(keyword, value, comment)
         if (number := self._index.get(keyword.upper())) is not None:
@@ -93,13 +127,32 @@ class Header:
             self.cards.append(card)
 
     def take(self, other: "Header", keyword: str) -> None:
-        """Take over a card of another header as it is, with what continues it, if it is there."""
+        """Take over a card of another header as it is, with what continues it, if it is there.
+
+        Parameters
+        ----------
+        other : Header
+            Where the card is.
+        keyword : str
+            Its keyword.
+        """
         if (number := other._index.get(keyword.upper())) is not None:
             self._index.setdefault(keyword.upper(), len(self.cards))
             self.cards += other.cards[number : other._end(number)]
 
     def without(self, *keywords: str) -> "Header":
-        """Return a header without the cards of some keywords, and what continues them."""
+        """Return a header without the cards of some keywords, and what continues them.
+
+        Parameters
+        ----------
+        keywords : iterable of str
+            What is left out.
+
+        Returns
+        -------
+        Header
+            A new one.
+        """
         kept: list[bytes] = []
         number = 0
         while number < len(self.cards):
@@ -110,7 +163,13 @@ class Header:
         return Header(kept)
 
     def tobytes(self) -> bytes:
-        """Return the header as it stands in a file."""
+        """Return the header as it stands in a file.
+
+        Returns
+        -------
+        bytes
+            Cards, END, and blanks up to a multiple of 2880.
+        """
         text = b"".join(self.cards) + b"END".ljust(CARD)
         return text + b" " * (-len(text) % BLOCK)
 

@@ -46,7 +46,20 @@ KEPT = 2**24
 
 
 def bands(shape: tuple[int, ...], least: int = 1) -> Iterator[slice]:
-    """Cut an image into bands of rows, of so many rows at the least."""
+    """Cut an image into bands of rows, of so many rows at the least.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows first.
+    least : int, optional
+        Rows of a band at the least, but for the last one.
+
+    Yields
+    ------
+    slice
+        Rows, from the top of the array to its end.
+    """
     height = max(math.ceil(BAND / shape[1]), least)
     return (slice(top, min(top + height, shape[0])) for top in range(0, shape[0], height))
 
@@ -120,6 +133,16 @@ def readable(name: str) -> Iterator[None]:
     """Turn what goes wrong while a file is read into a `FrameError` that names it.
 
     It is a `MachineError` where the file is not to blame.
+
+    Parameters
+    ----------
+    name : str
+        What messages call the file.
+
+    Yields
+    ------
+    None
+        Read the file in this context.
     """
     try:
         yield
@@ -201,7 +224,15 @@ def _stamp(path: str | os.PathLike, name: str) -> Stamp:
 
 
 def check_beginning(beginning: bytes, name: str) -> None:
-    """Refuse what does not begin as a FITS file does."""
+    """Refuse what does not begin as a FITS file does.
+
+    Parameters
+    ----------
+    beginning : bytes
+        The first bytes of a file.
+    name : str
+        What messages call the file.
+    """
     if not beginning:
         raise FrameError(f"{name}: an empty file, expected FITS; copy it again, or take it out of the folder")
     if not beginning.startswith(FITS_BEGINNING):
@@ -311,6 +342,18 @@ def opened(
 def find_image(headers: list[Header], name: str) -> int:
     """Find the image: in the primary HDU, or in the first image extension if that is empty.
 
+    Parameters
+    ----------
+    headers : list of Header
+        Of the HDUs of a file.
+    name : str
+        What messages call the file.
+
+    Returns
+    -------
+    int
+        The place of the HDU in that list.
+
     Raises
     ------
     FrameError
@@ -333,6 +376,18 @@ def find_image(headers: list[Header], name: str) -> int:
 
 def read_image(hdus: list[Hdu], name: str) -> Image:
     """Return the image of a FITS file, and its mask, to be read by rows.
+
+    Parameters
+    ----------
+    hdus : list of Hdu
+        Of an open file.
+    name : str
+        What messages call it.
+
+    Returns
+    -------
+    Image
+        Its pixels are read when they are wanted.
 
     Raises
     ------
@@ -360,6 +415,22 @@ def read_image(hdus: list[Hdu], name: str) -> Image:
 def read(path: str | os.PathLike, name: str, checksums: str = "check") -> tuple[Image, str]:
     """Read the image of a FITS file, its mask, and the SHA-256 of the file; arguments are those of `opened`.
 
+    Parameters
+    ----------
+    path : path
+        The file.
+    name : str
+        What messages call it.
+    checksums : str, optional
+        As for `opened`.
+
+    Returns
+    -------
+    image : Image
+        Pixels, mask and header.
+    digest : str
+        SHA-256 of the file, in hexadecimal.
+
     Raises
     ------
     FrameError
@@ -373,6 +444,15 @@ def read(path: str | os.PathLike, name: str, checksums: str = "check") -> tuple[
 
 def read_mask(path: str | os.PathLike, name: str, checksums: str = "check") -> tuple[NDArray[np.bool_], str]:
     """Read a mask: True where the image of a FITS file is not zero; arguments are those of `opened`.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    name : str
+        What messages call it.
+    checksums : str, optional
+        As for `opened`.
 
     Returns
     -------
@@ -397,6 +477,20 @@ def fill(data: NDArray[Any], finite: NDArray[np.bool_], overall: Callable[[], An
 
     Where there are none in 5×5, the median of the whole image stands in; 0 if
     there is none at all. `overall` gives that median where `data` are a part of the image.
+
+    Parameters
+    ----------
+    data : ndarray
+        2-D; it is not changed.
+    finite : ndarray of bool
+        Where it is finite; same shape.
+    overall : callable, optional
+        Returns what to take where no pixel of a window is finite.
+
+    Returns
+    -------
+    ndarray
+        A copy, of the same shape and dtype.
     """
     filled = data.copy()
     for band in bands(data.shape):

@@ -59,7 +59,18 @@ class Events:
         return len(self.pixels)
 
     def strongest(self, most: int | None = None) -> list[Event]:
-        """List so many events, or all, by their sum above the sky of the whole frame."""
+        """List so many events, or all, by their sum above the sky of the whole frame.
+
+        Parameters
+        ----------
+        most : int or None, optional
+            How many at the most; all unless it is given.
+
+        Returns
+        -------
+        list of Event
+            The strongest one first.
+        """
         found = self._runs
         chosen = np.argsort(-self.signal, kind="stable")[:most]
         by_group = np.argsort(self._group, kind="stable")
@@ -83,7 +94,18 @@ class Events:
         return events
 
     def background(self, event: Event) -> float:
-        """Return the median of the pixels around an event that have no flag."""
+        """Return the median of the pixels around an event that have no flag.
+
+        Parameters
+        ----------
+        event : Event
+            One of these.
+
+        Returns
+        -------
+        float
+            In the unit of the pixels; that of the whole frame where none of them is free.
+        """
         cutout = around(event, self.data.shape)
         return _median(self.data[cutout][self.flags[cutout] == 0], self.sky)
 
@@ -94,6 +116,11 @@ class Events:
         themselves are brighter than the background: so are the wings of a star,
         but not the neighbours of a particle's track. Of a crowd of events the
         strongest are asked.
+
+        Returns
+        -------
+        float
+            0 where there is no cosmic ray.
         """
         events = self.strongest(STRONGEST)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -188,7 +215,20 @@ def _median(values: NDArray[Any], otherwise: float) -> float:
 
 
 def around(event: Event, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """Cut out the surroundings of a cosmic ray, within the frame."""
+    """Cut out the surroundings of a cosmic ray, within the frame.
+
+    Parameters
+    ----------
+    event : Event
+        Its middle becomes that of the cutout, as far as the frame allows.
+    shape : tuple of int
+        Of the frame, rows first.
+
+    Returns
+    -------
+    tuple of slice
+        Rows and columns.
+    """
     starts = [
         max(0, min(at - CUTOUT // 2, length - CUTOUT)) for at, length in zip((event.y, event.x), shape, strict=True)
     ]

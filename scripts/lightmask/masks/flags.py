@@ -51,6 +51,11 @@ class Flags:
         path : path
             A file of ``results/masked``.
 
+        Returns
+        -------
+        Flags
+            Of a copy: what changes here does not change the file.
+
         Raises
         ------
         FrameError
@@ -70,6 +75,11 @@ class Flags:
     def union(self, *names: str) -> NDArray[np.bool_]:
         """Mask the pixels that have any of the reasons named; none if no reason is.
 
+        Parameters
+        ----------
+        *names : str
+            Reasons.
+
         Returns
         -------
         ndarray of bool
@@ -87,7 +97,18 @@ class Flags:
         return self.union(name)
 
     def count(self, *names: str) -> int:
-        """Count the pixels that have any of the reasons named."""
+        """Count the pixels that have any of the reasons named.
+
+        Parameters
+        ----------
+        *names : str
+            Reasons.
+
+        Returns
+        -------
+        int
+            A pixel with two of them counts once.
+        """
         bits = _bits(names)
         return sum(int(np.count_nonzero(self.pixels[rows] & bits)) for rows in bands(self.pixels.shape))
 

@@ -139,6 +139,11 @@ def memory(shape: tuple[int, int], parameters: cosmicrays.Parameters, tile_heigh
         The configuration's ``cosmic_rays``.
     tile_height : int
         Rows of a tile, where the frame is tile-compressed.
+
+    Returns
+    -------
+    int
+        In MB.
     """
     held = cosmicrays.pixels_at_a_time(shape, parameters) * BYTES_HELD[parameters["detector"]]
     first = BYTES_OF_TILES * min(tile_height, shape[0]) * shape[1]

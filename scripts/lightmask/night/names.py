@@ -101,5 +101,16 @@ def cell(text: str) -> str:
 
 
 def from_cell(text: str) -> str:
-    """Reverse `cell`."""
+    """Reverse `cell`.
+
+    Parameters
+    ----------
+    text : str
+        A cell of a CSV table.
+
+    Returns
+    -------
+    str
+        The text that was written there.
+    """
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text

@@ -101,6 +101,18 @@ def problem_of_dark(cards: Cards, config: dict[str, Any]) -> str:
 def gain_of(cards: Cards, config: dict[str, Any]) -> float:
     """Return the gain of a dark, in e-/adu.
 
+    Parameters
+    ----------
+    cards : Header or mapping
+        The header.
+    config : dict
+        ``make_dark_mask``, ``unit`` and ``unit_names`` of the configuration.
+
+    Returns
+    -------
+    float
+        In e-/adu.
+
     Raises
     ------
     FrameError
@@ -114,6 +126,18 @@ def gain_of(cards: Cards, config: dict[str, Any]) -> float:
 
 def exposure_of(cards: Cards, config: dict[str, Any]) -> float:
     """Return the exposure time of a dark, in seconds.
+
+    Parameters
+    ----------
+    cards : Header or mapping
+        The header.
+    config : dict
+        ``make_dark_mask`` of the configuration.
+
+    Returns
+    -------
+    float
+        In s.
 
     Raises
     ------

@@ -22,7 +22,18 @@ YEARS = 1900, 2199
 
 
 def number(value: Any) -> float:
-    """Read a number from a table; NaN where there is none."""
+    """Read a number from a table; NaN where there is none.
+
+    Parameters
+    ----------
+    value : object
+        A number, or a text.
+
+    Returns
+    -------
+    float
+        NaN where it is none.
+    """
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):  # of a whole number that is too large
@@ -39,6 +50,16 @@ def exposure_area(row: Row) -> float:
     """Return what a frame's cosmic rays are in proportion to: seconds times cm², or times Mpix.
 
     The former where the pixel size is known. NaN without an exposure time.
+
+    Parameters
+    ----------
+    row : mapping
+        Of the summary.
+
+    Returns
+    -------
+    float
+        NaN where it is not known.
     """
     side = within(row["pixel_size"], PIXEL_SIZES)
     per_pixel = 1e-6 if math.isnan(side) else (side * 1e-4) ** 2
@@ -47,7 +68,18 @@ def exposure_area(row: Row) -> float:
 
 
 def rate_unit(rows: Iterable[Row]) -> str:
-    """Return the unit of the rates of a night: of area if the pixel size of every frame is known."""
+    """Return the unit of the rates of a night: of area if the pixel size of every frame is known.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        Of the summary.
+
+    Returns
+    -------
+    str
+        As the picture of the night shows it.
+    """
     known = all(within(row["pixel_size"], PIXEL_SIZES) > 0 for row in rows)
     return "s⁻¹ cm⁻²" if known else "s⁻¹ Mpix⁻¹"
 

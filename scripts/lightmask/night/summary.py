@@ -66,7 +66,17 @@ def write_text(text: str, path: str | os.PathLike) -> None:
 
 
 def write_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[str], path: str | os.PathLike) -> None:
-    """Write rows as CSV in which a spreadsheet finds no formulas; `names.from_cell` returns its texts as they were."""
+    """Write rows as CSV in which a spreadsheet finds no formulas; `names.from_cell` returns its texts as they were.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        Values by column.
+    columns : iterable of str
+        In this order.
+    path : path
+        Where to write.
+    """
     shown = ({key: cell(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows)
     write_text(csv_text(shown, columns), path)
 
@@ -83,6 +93,11 @@ def summary_rows(
         header and, if it was not masked, ``problem``; ``remarks``, a list of str, if there are any.
     statistics : iterable of path or None
         For each of them the file that `masking.mask_frame` wrote, if it did.
+
+    Returns
+    -------
+    list of dict
+        With the keys of `SUMMARY_COLUMNS`.
     """
     rows, own_remarks = [], []
     for light, file in zip(lights, statistics, strict=True):

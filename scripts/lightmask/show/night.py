@@ -21,7 +21,18 @@ MOST_REMARKS, MOST_SETTINGS = 12, 10
 
 
 def read_summary(path: str | os.PathLike) -> list[dict[str, str]]:
-    """Read the summary of a night."""
+    """Read the summary of a night.
+
+    Parameters
+    ----------
+    path : path
+        CSV, of `lightmask.night.write_summary`.
+
+    Returns
+    -------
+    list of dict
+        Texts by column.
+    """
     with open(path, newline="", encoding="utf-8") as file:
         return [{key: from_cell(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
@@ -232,7 +243,17 @@ def draw_files(
     picture: str | os.PathLike,
     page: str | os.PathLike,
 ) -> None:
-    """Draw a night from its summary and the times of its jobs, and write its table as a page."""
+    """Draw a night from its summary and the times of its jobs, and write its table as a page.
+
+    Parameters
+    ----------
+    summary : path
+        CSV, of `lightmask.night.write_summary`.
+    benchmarks : iterable of path
+        Of the jobs that masked the frames, in the order of the summary.
+    picture, page : path
+        PNG and HTML file to write.
+    """
     rows = read_summary(summary)
     draw_night(rows, seconds_of(benchmarks), picture)
     write_page(rows, page)

@@ -46,6 +46,11 @@ def logged_to(path: str | os.PathLike) -> Iterator[None]:
     path : str
         The log, written anew.
 
+    Yields
+    ------
+    None
+        Do the work of the job in this context.
+
     Raises
     ------
     SystemExit
@@ -158,7 +163,18 @@ def killed(path: str | os.PathLike, name: str = "") -> str:
 
 
 def fault(path: str | os.PathLike) -> str:
-    """Return the cause in a log if it lies in the file that was in work; else an empty string."""
+    """Return the cause in a log if it lies in the file that was in work; else an empty string.
+
+    Parameters
+    ----------
+    path : path
+        The log.
+
+    Returns
+    -------
+    str
+        Empty where the file is not to blame, or nothing failed.
+    """
     return failure(path) if _last_line(path).startswith(FAILED) else ""
 
 

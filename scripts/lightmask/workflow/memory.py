@@ -22,6 +22,11 @@ def memory_limit(allowed: float, needed: float, name: str) -> Iterator[None]:
     name : str
         What is in work, for the message.
 
+    Yields
+    ------
+    None
+        Do the work of the job in this context.
+
     Raises
     ------
     MemoryError

@@ -130,7 +130,18 @@ class Run:
             )
 
     def all_inputs(self, wildcards: Wildcards) -> list[str]:
-        """List what makes up a run."""
+        """List what makes up a run.
+
+        Parameters
+        ----------
+        wildcards : object
+            None are there.
+
+        Returns
+        -------
+        list of str
+            Files.
+        """
         if self.engine.is_imported and self.night.lights and not self._has_reported:
             self._has_reported = True
             self.report_left_out()

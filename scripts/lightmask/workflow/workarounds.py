@@ -40,7 +40,18 @@ class Engine:
         self._modify = workflow.modifier.path_modifier.modify
 
     def place(self, path: str) -> Path:
-        """Return where a result lies, given as in the Snakefile: a module statement may set a prefix."""
+        """Return where a result lies, given as in the Snakefile: a module statement may set a prefix.
+
+        Parameters
+        ----------
+        path : str
+            As in the Snakefile.
+
+        Returns
+        -------
+        Path
+            Relative to the working directory.
+        """
         return Path(str(self._modify(path)))
 
     @property
@@ -49,7 +60,13 @@ class Engine:
         return not self._workflow.modifier.skip_configfile
 
     def check_configfiles(self, logger: Logger) -> None:
-        """Refuse files of configuration that Snakemake would misread, before it loads them."""
+        """Refuse files of configuration that Snakemake would misread, before it loads them.
+
+        Parameters
+        ----------
+        logger : Logger
+            Where to report what is wrong with them.
+        """
         if not self.reads_configfiles:
             return
         own = [file for file in [Path("config.yaml")] if file.exists()]
@@ -91,11 +108,28 @@ class Engine:
         return frame is not None
 
     def force(self, output: str) -> None:
-        """Have a result made although it is there, as ``--forcerun`` does; while the jobs are planned."""
+        """Have a result made although it is there, as ``--forcerun`` does; while the jobs are planned.
+
+        Parameters
+        ----------
+        output : str
+            Where the result lies.
+        """
         self._workflow.dag.forcefiles.add(output)
 
     def makes(self, folder: Path) -> bool:
-        """Return whether a rule makes a folder, or a file below it, or has to, as it is not there."""
+        """Return whether a rule makes a folder, or a file below it, or has to, as it is not there.
+
+        Parameters
+        ----------
+        folder : Path
+            As a rule would name it.
+
+        Returns
+        -------
+        bool
+            False where the folder is there, and no rule makes it.
+        """
         below = f"{folder}/"
         return not folder.is_dir() or any(
             rule.is_producer(str(folder)) or any(str(output).startswith(below) for output in rule.output)
@@ -146,7 +180,20 @@ class Engine:
         return self._workflow.resource_settings.cores or 0
 
     def threads_of(self, rule: str, default: int) -> int:
-        """Return the threads of a rule, which a profile may set."""
+        """Return the threads of a rule, which a profile may set.
+
+        Parameters
+        ----------
+        rule : str
+            Its name.
+        default : int
+            What the rule itself asks for.
+
+        Returns
+        -------
+        int
+            Cores of a job.
+        """
         threads = self._workflow.resource_settings.overwrite_threads.get(rule, default)
         return int(getattr(threads, "raw", threads))
 
@@ -169,13 +216,35 @@ class Engine:
         return not quiet & {"all", "progress"}
 
     def has_events(self, names: Iterable[str]) -> bool:
-        """Return whether Snakemake's interface for loggers knows events by these names."""
+        """Return whether Snakemake's interface for loggers knows events by these names.
+
+        Parameters
+        ----------
+        names : iterable of str
+            As in records of its logger.
+
+        Returns
+        -------
+        bool
+            Whether all are known.
+        """
         from snakemake_interface_logger_plugins.common import LogEvent
 
         return {*names} <= {str(event) for event in LogEvent}
 
     def nested_settings(self, config: dict[str, Any]) -> dict[str, Any]:
-        """Return what a Snakemake inside a job has to know of this one; see `nested.Settings`."""
+        """Return what a Snakemake inside a job has to know of this one; see `nested.Settings`.
+
+        Parameters
+        ----------
+        config : dict
+            The complete configuration.
+
+        Returns
+        -------
+        dict
+            `nested.Settings`.
+        """
         deployment = self._workflow.deployment_settings
         prefix = deployment.conda_prefix
         return {
@@ -271,6 +340,18 @@ def is_runnable(interpreter: str, runs_here: bool) -> bool:
     """Return whether the commands of jobs can start Python by its path.
 
     Where they run here, `interpreter_prefix` takes care of blanks. Nothing takes care of a quote.
+
+    Parameters
+    ----------
+    interpreter : str
+        Path of Python.
+    runs_here : bool
+        Whether jobs run on this machine.
+
+    Returns
+    -------
+    bool
+        False where a command would be torn apart.
     """
     path = "".join(interpreter.split(" ")) if runs_here else interpreter
     return shlex.quote(path) == path
@@ -308,6 +389,18 @@ def shown_in_report(engine: Engine, parameter: Callable[..., Any]) -> Callable[.
     """Make a parameter of a rule fit for Snakemake's report, which writes it into a script as it is.
 
     In all versions. A ``<`` in a path could end that script. Only reports get another sign for it.
+
+    Parameters
+    ----------
+    engine : Engine
+        Which knows whether a report is made.
+    parameter : callable
+        Returns the value of the parameter.
+
+    Returns
+    -------
+    callable
+        The same, but for reports.
     """
 
     @functools.wraps(parameter)
