@@ -33,7 +33,7 @@ def test_examples_do_what_they_show(name):
     assert doctest.testmod(importlib.import_module(name), extraglobs={"np": np}).failed == 0
 
 
-@pytest.mark.parametrize("name", set(lightmask.__all__) - {"SNAKEFILE", "FrameError"})
+@pytest.mark.parametrize("name", sorted(set(lightmask.__all__) - {"SNAKEFILE", "FrameError"}))
 def test_what_is_public_has_an_example(name):
     assert ">>> " in getattr(lightmask, name).__doc__
 

@@ -86,7 +86,7 @@ class Header:
 
         Returns
         -------
-        list of str
+        iterator of str
             In the order of the cards.
         """
         return iter(self._index)
