@@ -18,7 +18,7 @@ test: .venv/test ## all tests but the next two, which take longer
 test-oldest: .venv-oldest/test ## the demo night, and the tests of the workflow, on the oldest Snakemake that pyproject.toml allows
 	cd .venv-oldest && bin/python -m snakemake --snakefile ../Snakefile --cores all --config frames=results/demo
 	.venv-oldest/bin/python -m pytest --numprocesses auto --dist worksteal \
-		tests/test_workflow.py tests/test_command_line.py tests/workflow
+		tests/test_workflow.py tests/workflow/test_workarounds.py tests/workflow/test_progress.py tests/workflow/test_plan.py
 
 KILLS = 50
 test-faults: .venv/test ## kill, starve and move runs
