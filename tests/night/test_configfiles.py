@@ -162,3 +162,18 @@ def test_a_configuration_whose_parts_multiply_is_refused_within_a_second(form):
     with pytest.raises(ValueError, match=r"^configuration: found more than 10000 values"):
         validated(config)
     assert time.process_time() - start < 1
+
+
+def test_a_file_is_loaded_and_none_is_empty(tmp_path):
+    assert configfiles.load(tmp_path / "no such.yaml") == {}
+    (tmp_path / "a.yaml").write_text("\ufeffunit: adu\ncosmic_rays: {niter: 2}\n", encoding="utf-8")
+    (tmp_path / "b.json").write_text('{"unit": "electron"}')
+    assert configfiles.load(tmp_path / "a.yaml") == {"unit": "adu", "cosmic_rays": {"niter": 2}}
+    assert configfiles.load(tmp_path / "b.json") == {"unit": "electron"}
+    for text in ("unit: [", "unit: adu\nunit: adu\n", "- a\n"):
+        (tmp_path / "a.yaml").write_text(text)
+        with pytest.raises(ValueError, match=r"a\.yaml: "):
+            configfiles.load(tmp_path / "a.yaml")
+    (tmp_path / "c.yaml").symlink_to("nowhere")
+    with pytest.raises(ValueError, match=r"c\.yaml: No such file or directory"):
+        configfiles.load(tmp_path / "c.yaml")

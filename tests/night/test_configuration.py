@@ -17,7 +17,7 @@ from snakemake.cli import parse_config
 from lightmask.fits.checksums import write
 from lightmask.fits.hdus import image_hdu
 from lightmask.fits.headers import Header
-from lightmask.night import matching
+from lightmask.night import configuration, matching
 from lightmask.night.configuration import of_run, schema, validated
 
 CONFIG_FILE = CHECKOUT / "config.yaml"
@@ -443,3 +443,32 @@ def test_the_first_keyword_of_types_must_be_one_that_can_be_written(keyword):
     lines = problems_of({"frame_type": {"keywords": [keyword, "IMAGETYP"]}})
     assert {line.split(": ")[1] for line in lines} == {"frame_type.keywords"}
     assert validated({"frame_type": {"keywords": ["IMAGETYP", keyword]}})
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ([], {}),
+        (["unit=adu", "pictures=false"], {"unit": "adu", "pictures": False}),
+        (["frames_per_job=3", "n=1e3"], {"frames_per_job": 3, "n": 1000.0}),
+        (["cosmic_rays={gain: GAIN, niter: 2}"], {"cosmic_rays": {"gain": "GAIN", "niter": 2}}),
+        (["frames=a=b"], {"frames": "a=b"}),
+        (["object="], {"object": None}),
+        (["unit=adu", "unit=electron"], {"unit": "electron"}),
+    ],
+)
+def test_settings_are_read_as_on_the_command_line_of_the_workflow(settings, expected):
+    assert configuration.parsed(settings) == expected
+
+
+@pytest.mark.parametrize("setting", ["unit", "unit=[", ""])
+def test_a_setting_of_another_form_is_refused(setting):
+    with pytest.raises(ValueError, match=r"^--config: found .*; expected key=value$"):
+        configuration.parsed([setting])
+
+
+def test_later_settings_count_section_by_section():
+    config = {"a": 1, "s": {"b": 2, "deep": {"c": 3, "d": 4}}, "t": {"e": 5}}
+    merged = configuration.merged(config, {"a": 9, "s": {"deep": {"c": 8}, "new": 7}, "t": 6, "u": {"f": 1}})
+    assert merged == {"a": 9, "s": {"b": 2, "deep": {"c": 8, "d": 4}, "new": 7}, "t": 6, "u": {"f": 1}}
+    assert config == {"a": 1, "s": {"b": 2, "deep": {"c": 3, "d": 4}}, "t": {"e": 5}}

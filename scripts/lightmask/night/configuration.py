@@ -163,7 +163,7 @@ def parsed(settings: Iterable[str]) -> Config:
     found: Config = {}
     for setting in settings:
         key, is_pair, value = setting.partition("=")
-        readings = [*_readings(value), *([] if value else [""])]
+        readings = list(_readings(value))
         if not is_pair or not readings:
             raise ValueError(f"--config: found {_shown(setting)}; expected key=value")
         found[key] = readings[0]
