@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from functools import cached_property
 from importlib.util import find_spec
 from logging import Logger
@@ -105,29 +106,31 @@ class Run:
 
     def _make_way(self) -> None:
         """Wait for jobs that outlived a run that was killed here, and remove that run's locks."""
-        try:
-            killed = locks.last_holder(self.night.results / ".lock")
-            if other := locks.holder(self.night.results / ".lock"):
+        results = self.night.results
+        with suppress(OSError):  # no locks on this file system, or a right is missing: `begin` reports it
+            if other := locks.holder(results / ".lock"):
                 self._busy = self._busy_text(locks.describe(other))
                 self.logger.warning(self._busy)
-        except OSError:  # no locks on this file system, or no right to read: `begin` reports it
+            killed = locks.last_holder(results / ".lock")
+            if killed and locks.is_here(killed):
+                self._wait_for_jobs()
+                remove_locks_of_dead_run()
+            elif killed and is_locked():
+                self.logger.warning(
+                    f"{results}: a run on another machine did not end in order ({locks.describe(killed)}); "
+                    "if it is at work no more, use --unlock"
+                )
+
+    def _wait_for_jobs(self) -> None:
+        """Wait for jobs of a run that was killed: what they write is to be out of the way."""
+        if not os.path.exists(self.jobs_at_work):
             return
-        if not killed:
-            return
-        if locks.is_here(killed):
-            if os.path.exists(self.jobs_at_work):
-                with open(self.jobs_at_work, "a") as jobs:
-                    if not locks.lock(jobs):
-                        self.logger.warning(
-                            f"{self.night.results}: waiting for jobs of a run that was killed and are still at work"
-                        )
-                        locks.lock(jobs, wait=True)
-            remove_locks_of_dead_run()
-        elif is_locked():
-            self.logger.warning(
-                f"{self.night.results}: a run on another machine did not end in order ({locks.describe(killed)}); "
-                "if it is at work no more, use --unlock"
-            )
+        with open(self.jobs_at_work, "a") as jobs:
+            if not locks.lock(jobs):
+                self.logger.warning(
+                    f"{self.night.results}: waiting for jobs of a run that was killed and are still at work"
+                )
+                locks.lock(jobs, wait=True)
 
     def all_inputs(self, wildcards: Wildcards) -> list[str]:
         """List what makes up a run.
