@@ -3,7 +3,7 @@
 import ast
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -72,29 +72,33 @@ def digest_of_code(path: str | os.PathLike) -> str:
 @cache
 def _named_beside(file: Path) -> tuple[Path, ...]:
     """List the files beside a module whose names stand in it as texts: templates, and the like."""
-    texts = {node.value for node in ast.walk(_tree(file)) if isinstance(node, ast.Constant)}
-    return tuple(
-        path for path in file.parent.iterdir() if path.name in texts and path.suffix != ".py" and path.is_file()
-    )
+    text = file.read_text(encoding="utf-8")
+    others = (path for path in file.parent.iterdir() if path.suffix != ".py" and f'"{path.name}"' in text)
+    return tuple(path for path in others if path.is_file())
 
 
 @cache
 def _imported(part: _Part) -> tuple[_Part, ...]:
     """List the files of this package, and those beside a script, that a file imports."""
-    imports = _imports(part.file, list(_run(_tree(part.file))))
+    imports = _imports(part.file, list(_statements(_tree(part.file).body)))
     if not part.whole:
         used = {node.id for own in _own(part.file) for node in ast.walk(own) if isinstance(node, ast.Name)}
         imports = [found for found in _re_exports(part.file) if found.bound in used]
     return tuple(one for found in imports for one in _parts(found.module, found.name, part.file.parent))
 
 
-def _run(node: ast.AST) -> Iterator[ast.AST]:
-    """Walk through the nodes of a tree, but for what only checkers of types read."""
-    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-        return
-    yield node
-    for child in ast.iter_child_nodes(node):
-        yield from _run(child)
+def _statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """List the statements of a body, and those within them, but for what only checkers of types read.
+
+    Imports are statements: expressions, which are most of a tree, need no look.
+    """
+    for node in body:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        yield node
+        for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+            if inner := getattr(node, field, None):
+                yield from _statements(inner)
 
 
 def _parts(module: str, name: str, beside: Path) -> Iterator[_Part]:
