@@ -88,7 +88,7 @@ TESTS = {
     "workflow/locks": "workflow/test_locks",
     "workflow/logs": "workflow/test_logs masks/test_static",
     "workflow/memory": "workflow/test_memory",
-    "workflow/night": "workflow/test_night",
+    "workflow/night": "workflow/test_night_of_rules",
     "workflow/outcomes": "workflow/test_outcomes",
     "workflow/plan": "workflow/test_plan",
     "workflow/progress": "workflow/test_progress",
