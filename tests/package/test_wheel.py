@@ -130,7 +130,7 @@ rule both:
 
 
 def test_a_clone_runs_its_own_library_beside_an_installed_one(whole, tmp_path):
-    clone = tmp_path / "a clone's {place}"
+    clone = tmp_path / "a clone's place"
     for name in ("scripts", "rules", "profiles", "envs", "docs"):
         shutil.copytree(CHECKOUT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Snakefile", "config.yaml"):
