@@ -7,9 +7,11 @@ checkpoint search_folder:
     input:
         local(str(NIGHT.folder)),
     output:
-        touch("results/logs/folder_searched"),
+        "results/logs/folder_searched",
     message:
         "Searching the frames folder"
+    shell:
+        "touch {output:q}"
 
 
 NIGHT.wait_for = lambda: ENGINE.makes(NIGHT.folder) and checkpoints.search_folder.get()
