@@ -11,6 +11,7 @@ from lightmask.workflow import (
     Run,
     distinct_labels,
     shown_in_report,
+    with_signature,
 )
 
 ENGINE = Engine(workflow, CHECKOUT)

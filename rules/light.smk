@@ -6,7 +6,7 @@
 
 rule mask_light:
     input:
-        unpack(NIGHT.light_inputs),
+        unpack(with_signature(NIGHT.light_inputs)),
     output:
         picture=picture(
             "results/pictures/frames/{frame}.png",
@@ -24,12 +24,11 @@ rule mask_light:
     conda:
         "../envs/lightmask.yaml"
     resources:
-        mem_mb=NIGHT.light_memory,
-        runtime=NIGHT.light_minutes,
+        mem_mb=with_signature(NIGHT.light_memory),
+        runtime=with_signature(NIGHT.light_minutes),
     params:
         task=shown_in_report(ENGINE, NIGHT.light_task),
         files=shown_in_report(ENGINE, NIGHT.light_files),
-        undrawn=shown_in_report(ENGINE, NIGHT.light_undrawn),
     message:
         "Masking {wildcards.frame}"
     script:

@@ -105,7 +105,6 @@ rule combine_masks:
     params:
         task=shown_in_report(ENGINE, NIGHT.combined_mask_task),
         files=shown_in_report(ENGINE, NIGHT.combined_mask_files),
-        undrawn=shown_in_report(ENGINE, NIGHT.combined_mask_undrawn),
     message:
         "Combining masks {wildcards.masks}"
     script:

@@ -56,7 +56,7 @@ rule summarise:
         runtime=5,
     params:
         task=shown_in_report(ENGINE, NIGHT.summary_task),
-        undrawn=shown_in_report(ENGINE, NIGHT.summary_undrawn),
+        files=shown_in_report(ENGINE, NIGHT.summary_files),
     message:
         "Summarising the night"
     script:

@@ -7,9 +7,9 @@ from lightmask.masks import combine_files
 from lightmask.workflow import logged_to
 
 
-def main(task, files, undrawn, output):
+def main(task, files, output):
     """Combine masks, and draw the combination if that is asked for."""
-    remove(undrawn)
+    remove(files["undrawn"])
     with unchanged(files["paths"], task["names"], files["stamps"]):
         masks = list(zip(task["kinds"], files["paths"], task["names"], strict=True))
         combine_files(masks, task["grow"], output.mask, task["checksums"], task["recipe"])

@@ -7,13 +7,13 @@ from lightmask.fits import remove
 from lightmask.workflow import logged_to
 
 
-def main(task, files, undrawn, masks, output, threads, mem_mb):
+def main(task, files, masks, output, threads, mem_mb):
     """Mask a frame, unless the search of the folder found a problem with it; it may use `mem_mb` of memory.
 
-    `undrawn` are pictures and the like that are not wanted any more: they would be those of another result.
+    What is not wanted any more goes first: pictures and the like would be those of another result.
     """
     name = task["name"]
-    remove(undrawn)
+    remove(files["undrawn"])
     if task["problem"]:
         raise FrameError(f"{name}: {task['problem']}")
     import os

@@ -6,9 +6,9 @@ from lightmask.night import summary_rows, write_summary
 from lightmask.workflow import logged_to
 
 
-def main(task, undrawn, statistics, output):
+def main(task, files, statistics, output):
     """Write the summary of masked frames, and what shows it if that is asked for."""
-    remove(undrawn)
+    remove(files["undrawn"])
     rows = summary_rows(with_remarks(task["lights"]), statistics)
     write_summary(rows, output.csv, output.ecsv, task["recipe"])
     if output.get("picture"):

@@ -66,7 +66,7 @@ def test_frames_that_differ_get_masks_of_their_own():
     red, green = mask("r.fits", FILTER="r"), mask("g.fits", FILTER="g")
     found = matcher([red, green], [])
     for filter_, expected in (("r", red), ("g", green)):
-        frame = Frame("b.fits", "light", (64, 80), {"FILTER": filter_})
+        frame = Frame(f"{filter_}_light.fits", "light", (64, 80), {"FILTER": filter_})
         assert found.applying(frame) == [("flat", expected)]
 
 

@@ -214,9 +214,9 @@ def test_what_is_not_drawn_is_removed(pictures, night, tmp_path):
     found = night({"pictures": pictures})
     (masks,) = found.mask_sets
     undrawn = [
-        *found.light_undrawn(of(frame="a.fits"), input=None),
-        *found.combined_mask_undrawn(of(masks=masks), input=None),
-        *found.summary_undrawn(of(), input=None),
+        *found.light_files(of(frame="a.fits"), input=None)["undrawn"],
+        *found.combined_mask_files(of(masks=masks), input=None)["undrawn"],
+        *found.summary_files(of(), input=None)["undrawn"],
     ]
     drawn = [f"pictures/masks/{masks}.png", "pictures/night.png", "pictures/summary.html"]
     expected = ["regions/a.fits.reg"] if pictures else ["pictures/frames/a.fits.png", "regions/a.fits.reg", *drawn]

@@ -9,7 +9,7 @@ change since a job read it is known from the log of that job; else the file is r
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def add(path: Path | str, recipe: str, sources: Mapping[str, str]) -> None:
         part.write_text(json.dumps({**found, "recipe": recipe, "sources": dict(sources)}), encoding="utf-8")
 
 
-def holds(record: Mapping[str, Any], recipe: str, sources: Mapping[str, str]) -> bool:
+def holds(record: Mapping[str, Any], recipe: str, sources: Callable[[], Mapping[str, str]]) -> bool:
     """Return whether a result is what would be made now.
 
     Parameters
@@ -67,11 +67,11 @@ def holds(record: Mapping[str, Any], recipe: str, sources: Mapping[str, str]) ->
         ``recipe`` and ``sources`` of the result, as `read` returns them.
     recipe : str
         `digest_of` what would be made.
-    sources : dict
-        SHA-256 of each source by its role; `DIGITS` of them count.
+    sources : callable
+        Returns the SHA-256 of each source by its role; `DIGITS` of them count. It is called where
+        the recipe is the same: it may have to read the sources.
     """
-    found = record.get("sources") or {}
-    return record.get(KEY.lower()) == recipe and shortened(found) == shortened(sources)
+    return record.get(KEY.lower()) == recipe and shortened(record.get("sources") or {}) == shortened(sources())
 
 
 def shortened(sources: Mapping[str, str]) -> dict[str, str]:

@@ -164,15 +164,19 @@ class MaskMatcher:
         for kind in FLAG_OF_KIND:
             wanted = {TYPES[kind]: choices[kind] != "make", MADE_FROM[kind]: choices[kind] != "folder"}
             self.unusable[kind] = [f for f in night if f.problem and wanted.get(f.type)]
+        self._keywords = sorted({keyword for of_kind in self.match.values() for keyword in of_kind})
+        # Thousands of frames have a handful of settings; each is asked for many times.
         self._found: dict[tuple, list[tuple[str, Frame]]] = {}
+        self._found_of: dict[str, list[tuple[str, Frame]]] = {}
 
     def applying(self, light: Frame) -> list[tuple[str, Frame]]:
         """List kind and mask of all masks that apply, in a fixed order."""
-        keywords = {keyword for of_kind in self.match.values() for keyword in of_kind}
-        alike = (light.shape, *(light.cards.get(keyword) for keyword in sorted(keywords)))
-        if alike not in self._found:  # thousands of frames have a handful of such settings
-            self._found[alike] = [(kind, mask) for kind in self.groups for mask in self._applying(kind, light)]
-        return self._found[alike]
+        if light.path not in self._found_of:
+            alike = (light.shape, *map(light.cards.get, self._keywords))
+            if alike not in self._found:
+                self._found[alike] = [(kind, mask) for kind in self.groups for mask in self._applying(kind, light)]
+            self._found_of[light.path] = self._found[alike]
+        return self._found_of[light.path]
 
     def _applying(self, kind: str, light: Frame) -> list[Frame]:
         for group in self.groups[kind]:

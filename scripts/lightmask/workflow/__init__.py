@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lightmask.workflow.night import DEMO, Night
     from lightmask.workflow.plan import BATCH_CORES
     from lightmask.workflow.run import Run
-    from lightmask.workflow.workarounds import Engine, distinct_labels, is_runnable, shown_in_report
+    from lightmask.workflow.workarounds import Engine, distinct_labels, is_runnable, shown_in_report, with_signature
 
 __all__ = [
     "BATCH_CORES",
@@ -28,6 +28,7 @@ __all__ = [
     "memory_limit",
     "nested",
     "shown_in_report",
+    "with_signature",
 ]
 _MODULES = {
     "DEMO": "night",
@@ -38,6 +39,7 @@ _MODULES = {
     "distinct_labels": "workarounds",
     "is_runnable": "workarounds",
     "shown_in_report": "workarounds",
+    "with_signature": "workarounds",
 }
 
 

@@ -98,6 +98,7 @@ class Night:
         self._inventory = inventory.Inventory(self.folder, self.results / "headers.json", self._keywords, reading)
         self._rows: dict[str, dict[str, Any]] = {}
         self._recipes: dict[str, str] = {}
+        self._problems: dict[str, str] = {}
 
     # What is in the folder
 
@@ -235,10 +236,10 @@ class Night:
 
     def _force_outdated(self, output: str, record: str, recipe: str, sources: Callable[[], Mapping[str, str]]) -> None:
         """Force a result whose record differs from what would be made now: times of change would not show it."""
-        if self.force is not None and self._is_outdated(record, recipe, sources()):
+        if self.force is not None and self._is_outdated(record, recipe, sources):
             self.force(str(self.place(output)))
 
-    def _is_outdated(self, record: str, recipe: str, sources: Mapping[str, str]) -> bool:
+    def _is_outdated(self, record: str, recipe: str, sources: Callable[[], Mapping[str, str]]) -> bool:
         return not records.holds(records.read(self.place(record)), recipe, sources)
 
     def _row(self, frame: types.Frame) -> dict[str, Any]:
@@ -266,7 +267,9 @@ class Night:
 
     def problem(self, light: types.Frame) -> str:
         """Return why a LIGHT frame cannot be masked, as far as headers show; empty if it can."""
-        return light.problem or self.matcher.problem(light)
+        if light.path not in self._problems:
+            self._problems[light.path] = light.problem or self.matcher.problem(light)
+        return self._problems[light.path]
 
     def combined_mask_of(self, light: types.Frame) -> str:
         """Return the combined mask that applies to a LIGHT frame; empty if none does."""
@@ -290,8 +293,11 @@ class Night:
     def is_outdated(self, name: str) -> bool:
         """Return whether a masked frame is not what would be made now."""
         light = self.lights[name]
-        log = self.place(f"results/logs/mask_light/{name}.log")
-        sources = {"frame": self.digests.of(light.path, [log])} | self._sources_of(self.matcher.applying(light))
+
+        def sources() -> dict[str, str]:
+            log = self.place(f"results/logs/mask_light/{name}.log")
+            return {"frame": self.digests.of(light.path, [log])} | self._sources_of(self.matcher.applying(light))
+
         return self._is_outdated(f"results/statistics/{name}.json", self._light_recipe(name), sources)
 
     def light_task(self, wildcards: Wildcards) -> dict[str, Any]:
@@ -300,17 +306,19 @@ class Night:
         return {**self._light_settings(wildcards.frame), "recipe": self._light_recipe(wildcards.frame)}
 
     def light_files(self, wildcards: Wildcards, input: Any) -> dict[str, Any]:  # noqa: A002 - Snakemake's name
-        """Return path and stamp of a LIGHT frame. As this takes the input, Snakemake does not record it."""
-        return self._files_of([self.light(wildcards.frame)])
+        """Return path and stamp of a LIGHT frame, and what is not drawn of it any more.
 
-    def light_undrawn(self, wildcards: Wildcards, input: Any) -> list[str]:  # noqa: A002
-        """List what is not drawn of a frame any more, which its job removes: it would show another result.
-
+        Its job removes pictures and the like that are not wanted any more: they would show another result.
         As this takes the input, Snakemake does not record it: no picture less is a reason to mask again.
         """
         picture, regions = f"results/pictures/frames/{wildcards.frame}.png", f"results/regions/{wildcards.frame}.reg"
         undrawn = [] if self.config["pictures"] else [picture]
-        return self._places(undrawn if self.config["regions"] else [*undrawn, regions])
+        undrawn += [] if self.config["regions"] else [regions]
+        return {**self._files_of([self.light(wildcards.frame)]), "undrawn": self._places(undrawn)}
+
+    @cached_property
+    def _light_config(self) -> dict[str, Any]:
+        return self._settings("cosmic_rays", "masked", "grow", "unit", "unit_names", "checksums")
 
     def _light_settings(self, name: str) -> dict[str, Any]:
         light = self.lights[name]
@@ -321,7 +329,7 @@ class Night:
         return {
             "name": light.path,
             "problem": self.problem(light),
-            "config": self._settings("cosmic_rays", "masked", "grow", "unit", "unit_names", "checksums"),
+            "config": self._light_config,
             "caption": "  ·  ".join(str(part) for part in caption if part != ""),
             "mem_needed": self.memory_of(name),
         }
@@ -470,12 +478,10 @@ class Night:
         return {**self._combining_settings(name), "recipe": self._combining_recipe(name)}
 
     def combined_mask_files(self, wildcards: Wildcards, input: Any) -> dict[str, Any]:  # noqa: A002
-        """Return paths and stamps of the masks of a set."""
-        return self._files_of(mask for _, mask in self.mask_sets[wildcards.masks])
-
-    def combined_mask_undrawn(self, wildcards: Wildcards, input: Any) -> list[str]:  # noqa: A002
-        """List what is not drawn of a combined mask any more."""
-        return self._places([] if self.config["pictures"] else [f"results/pictures/masks/{wildcards.masks}.png"])
+        """Return paths and stamps of the masks of a set, and what is not drawn of them any more."""
+        undrawn = [] if self.config["pictures"] else [f"results/pictures/masks/{wildcards.masks}.png"]
+        files = self._files_of(mask for _, mask in self.mask_sets[wildcards.masks])
+        return {**files, "undrawn": self._places(undrawn)}
 
     def combined_mask_memory(self, wildcards: Wildcards, attempt: int) -> int:
         """Estimate the memory of combining masks, in MB."""
@@ -556,9 +562,9 @@ class Night:
         """Return what the summary takes from headers, the files that say how long jobs took, and the recipe."""
         return {"lights": self.light_rows(), "benchmarks": self.benchmarks(), "recipe": self._summary_recipe}
 
-    def summary_undrawn(self, wildcards: Wildcards, input: Any) -> list[str]:  # noqa: A002
-        """List what is not drawn of the night any more."""
-        return self._places([] if self.config["pictures"] else NIGHT_PICTURES)
+    def summary_files(self, wildcards: Wildcards, input: Any) -> dict[str, list[str]]:  # noqa: A002
+        """Return what is not drawn of the night any more."""
+        return {"undrawn": self._places([] if self.config["pictures"] else NIGHT_PICTURES)}
 
     @cached_property
     def _summary_recipe(self) -> str:
