@@ -35,7 +35,7 @@ def test_python_recipes_of_the_readme(demo_results):
     for code in recipes("python"):
         exec(code.replace("results/masked/x.fits", str(demo_results / "masked" / NAME)), scope)
     flags = fits.getdata(demo_results / "masked" / NAME, "FLAGS")
-    assert np.array_equal(scope["frame"].mask, (flags & ~np.uint8(Flag.SATURATED)) != 0)
+    assert np.array_equal(scope["frame"].mask, (flags & ~np.int16(Flag.SATURATED)) != 0)
     assert np.array_equal(scope["cosmic"], (flags & Flag.COSMIC) != 0)
     assert "aperture_photometry" in scope
     x, y = np.rint(scope["objects"]["x"]).astype(int), np.rint(scope["objects"]["y"]).astype(int)

@@ -236,7 +236,7 @@ def test_detection_does_not_change_its_input():
     mask = data > 60000
     before = data.copy(), mask.copy()
     cosmicrays.detect(data, mask, PARAMETERS)
-    cosmicrays.detect(data, None, PARAMETERS | {"gain": 2.0, "known_bad_pixels": "mask"})
+    cosmicrays.detect(data, None, PARAMETERS | {"gain": 2.0})
     assert np.array_equal(data, before[0], equal_nan=True)
     assert np.array_equal(mask, before[1])
 
@@ -355,7 +355,7 @@ def test_a_detector_reads_rows_that_are_filled_and_a_mask_of_what_was_not_finite
     expected = ~finite if mask is None else mask | ~finite
     assert np.array_equal(np.zeros(values.shape, bool) if known is None else known, expected[rows])
     assert shape == data.shape
-    assert keywords == {key: PARAMETERS[key] for key in PARAMETERS if key not in ("detector", "known_bad_pixels")}
+    assert keywords == {key: PARAMETERS[key] for key in PARAMETERS if key != "detector"}
 
 
 @pytest.mark.parametrize("masked", [False, True])

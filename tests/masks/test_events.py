@@ -22,7 +22,7 @@ def noise(shape=(100, 100)):
 
 
 def test_pixels_without_a_value_have_no_signal():
-    data, flags = noise(), np.zeros((100, 100), np.uint8)
+    data, flags = noise(), np.zeros((100, 100), np.int16)
     flags[50, 40:45] = Flag.COSMIC
     data[50, 40:45] = np.nan, 1300, 1300, np.inf, -np.inf
     (event,) = Events(data, flags).strongest()
@@ -33,7 +33,7 @@ def test_pixels_without_a_value_have_no_signal():
 @pytest.mark.parametrize("density", [0.02, 0.3, 0.45, 1.0])
 def test_groups_are_those_of_scipy(monkeypatch, density, band):
     monkeypatch.setattr(images, "BAND", band)
-    flags = (np.random.default_rng(3).random((61, 37)) < density) * np.uint8(Flag.COSMIC)
+    flags = (np.random.default_rng(3).random((61, 37)) < density) * np.int16(Flag.COSMIC)
     data = np.ones(flags.shape)
     found = events.runs(data, flags, 0.0)
     group = events.connected(found.y, found.x, found.length)
@@ -45,7 +45,7 @@ def test_groups_are_those_of_scipy(monkeypatch, density, band):
 
 
 def test_events_have_their_brightest_pixel_and_box():
-    data, flags = noise(), np.zeros((100, 100), np.uint8)
+    data, flags = noise(), np.zeros((100, 100), np.int16)
     for x, y, signal in ((10, 20, 500), (11, 21, 900), (11, 22, 200), (60, 70, 5000), (0, 99, 100)):
         flags[y, x], data[y, x] = Flag.COSMIC, 300 + signal
     found = Events(data, flags)
@@ -57,14 +57,14 @@ def test_events_have_their_brightest_pixel_and_box():
 
 @pytest.mark.parametrize("others", [Flag.FLAT, Flag.SATURATED | Flag.NOTFINITE, ~Flag.COSMIC])
 def test_no_cosmic_ray_is_no_event(others):
-    found = Events(noise(), np.full((100, 100), others, np.uint8))
+    found = Events(noise(), np.full((100, 100), others, np.int16))
     assert (len(found), found.strongest(), found.on_sources()) == (0, [], 0.0)
 
 
 def test_what_sits_on_stars_is_told_from_what_does_not():
     random = np.random.default_rng(2)
     data = add_stars(sky((400, 400), random), random, 60, flux=(20_000, 200_000))
-    flags = np.zeros(data.shape, np.uint8)
+    flags = np.zeros(data.shape, np.int16)
     stars = [(y, x) for y, x in np.argwhere(data == ndimage.maximum_filter(data, 15)) if data[y, x] > 1000]
     assert len(stars) > 30
     for y, x in stars:
@@ -78,10 +78,10 @@ def test_what_sits_on_stars_is_told_from_what_does_not():
 
 
 def test_a_region_file_has_a_box_per_event(tmp_path):
-    data, flags = noise(), np.zeros((100, 100), np.uint8)
+    data, flags = noise(), np.zeros((100, 100), np.int16)
     flags[20, 10:14] = flags[70:73, 60] = Flag.COSMIC
     data[20, 10:14] += 1000
-    events.write_regions(Events(data, flags).strongest(), tmp_path / "a.reg")
+    events.write_regions([("", Events(data, flags).strongest())], tmp_path / "a.reg")
     text = (tmp_path / "a.reg").read_text()
     assert text.startswith("# Region file format: DS9")
     assert re.findall(r"^box.*?\)", text, re.MULTILINE) == ["box(12.5,21,4,1,0)", "box(61,72,1,3,0)"]
@@ -89,7 +89,7 @@ def test_a_region_file_has_a_box_per_event(tmp_path):
 
 def test_a_region_file_has_all_of_an_odd_box(tmp_path):
     event = events.Event(x=7, y=9, left=5, bottom=8, right=11, top=9, pixels=3, signal=1.0)
-    events.write_regions([event], tmp_path / "a.reg")
+    events.write_regions([("", [event])], tmp_path / "a.reg")
     header = ["# Region file format: DS9 version 4.1", "global color=red", "image"]
     assert (tmp_path / "a.reg").read_text().splitlines() == [*header, "box(9,9.5,7,2,0) # tag={cosmic}"]
     events.write_regions([], tmp_path / "a.reg")
@@ -98,7 +98,7 @@ def test_a_region_file_has_all_of_an_odd_box(tmp_path):
 
 def frame_with(*groups, shape=(100, 100), level=100.0):
     """Make an even frame with cosmic rays: pixels (y, x) and how much they have above its level."""
-    data, flags = np.full(shape, level, float), np.zeros(shape, np.uint8)
+    data, flags = np.full(shape, level, float), np.zeros(shape, np.int16)
     for group in groups:
         for (y, x), signal in group.items():
             flags[y, x], data[y, x] = Flag.COSMIC, level + signal
@@ -152,7 +152,7 @@ cosmic_frames = st.tuples(
 @example((np.array([[0, 0, 1], [1, 0, 0]], bool), 1, 2))  # the end of a row does not touch the next row's beginning
 def test_events_are_what_scipy_labels(frame):
     mask, band, seed = frame
-    flags = mask * np.uint8(Flag.COSMIC | Flag.DARK) + ~mask * np.uint8(Flag.FLAT | Flag.SATURATED)
+    flags = mask * np.int16(Flag.COSMIC | Flag.DARK) + ~mask * np.int16(Flag.FLAT | Flag.SATURATED)
     data = np.random.default_rng(seed).permutation(mask.size).reshape(mask.shape) + 10.0  # no two alike
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "BAND", band)
@@ -204,12 +204,12 @@ def test_the_background_is_the_median_around_without_flagged_pixels():
     assert found.background(event) == 140
     data[38:50, 38:62] = 120  # 288 pixels of the 566 without a flag
     assert found.background(event) == 120
-    flags |= np.uint8(Flag.FLAT)
+    flags |= np.int16(Flag.FLAT)
     assert found.background(event) == found.sky == 100
 
 
 def test_a_frame_that_is_all_flagged_or_nan_has_no_sky_and_no_source():
-    flags = np.full((30, 30), Flag.COSMIC, np.uint8)
+    flags = np.full((30, 30), Flag.COSMIC, np.int16)
     found = Events(np.full((30, 30), np.nan), flags)
     (event,) = found.strongest()
     assert (found.sky, event.pixels, event.signal, found.background(event)) == (0, 900, 0, 0)
@@ -266,7 +266,7 @@ def test_what_is_flagged_or_not_finite_near_an_event_is_not_asked():
     data, flags = frame_with({(50, 50): 9000})
     data += np.random.default_rng(1).normal(0, 1, data.shape)
     bump(data, (50, 50), 500)
-    flags[48:53, 48:53] |= np.uint8(Flag.SATURATED)
+    flags[48:53, 48:53] |= np.int16(Flag.SATURATED)
     assert Events(data, flags).on_sources() == 0, "nothing near has no flag"
     data, flags = frame_with({(50, 50): 9000})
     data += np.random.default_rng(1).normal(0, 1, data.shape)

@@ -15,7 +15,7 @@ from lightmask import bits
 from lightmask.bits import Flag
 from lightmask.fits import images
 from lightmask.fits.images import Image
-from lightmask.masks import cosmicrays, flags, frame
+from lightmask.masks import cosmicrays, flags, frame, search
 from lightmask.night.configuration import validated
 from lightmask.show.pictures import draw_frame
 
@@ -37,57 +37,63 @@ def image_of(data, mask):
     own=st.none() | arrays.arrays(np.int16, SHAPE, elements=st.sampled_from([0, 0, 1, -1, 256])),
     static=st.none() | arrays.arrays(np.uint8, SHAPE, elements=st.sampled_from([0, 0, 0, 1, 2, 3])),
     gain=st.sampled_from([1, 1.0, 2, 0.5]),
-    radii=st.fixed_dictionaries({}, optional=dict.fromkeys(map(bits.key, Flag), st.sampled_from([0, 1, 1.5]))),
+    radii=st.fixed_dictionaries({}, optional=dict.fromkeys(bits.REASONS, st.sampled_from([0, 1, 1.5]))),
     band=st.sampled_from([1, 20, 1000]),
 )
 def test_every_pixel_has_the_flags_of_its_reasons(data, own, static, gain, radii, band):
     parameters = PARAMETERS | {"gain": gain, "satlevel": 1000 * gain}
-    detected = cosmicrays.detect(data, None if own is None else own != 0, parameters)
+    mask = None if own is None else own != 0
+    detected = cosmicrays.detect(data, mask, parameters)
+    withheld = detected.mask
+    if static is not None:
+        known = static != 0 if mask is None else mask | (static != 0)
+        withheld = cosmicrays.detect(data, known, parameters).mask
     reasons = {
-        Flag.COSMIC: detected.mask,
+        Flag.COSMIC: detected.mask & withheld,
+        Flag.SUSPECT: detected.mask & ~withheld,
         Flag.SATURATED: data >= 1000,
         Flag.NOTFINITE: ~np.isfinite(data),
         Flag.INHERITED: np.zeros(SHAPE, bool) if own is None else own != 0,
     }
-    expected = np.zeros(SHAPE, np.uint8)
+    expected = np.zeros(SHAPE, np.int16)
     for flag, mask in reasons.items():
-        expected[flags.grown(mask, radii.get(bits.key(flag), 0))] |= np.uint8(flag)
+        expected[flags.grown(mask, radii.get(bits.key(flag), 0))] |= np.int16(flag)
     if static is not None:
         expected |= static  # which has grown when it was combined
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "BAND", band)
-        found, iterations = frame.flag_pixels(image_of(data, own), static, parameters, radii)
+        found, iterations = search.flag_pixels(image_of(data, own), static, parameters, radii)
     np.testing.assert_array_equal(found, expected)
     assert iterations == detected.iterations
 
 
 @pytest.mark.parametrize("own", [False, True])
-def test_known_bad_pixels_and_the_own_mask_are_both_kept_from_the_detector(own):
+def test_the_own_mask_is_kept_from_the_detector_and_known_bad_pixels_make_suspects(own):
     data = np.random.default_rng(1).normal(100, 5, (30, 30)).astype(np.float32)
     data[10, 10] = data[20, 20] = data[5, 25] = 5000
     static, mask = np.zeros((30, 30), np.uint8), np.zeros((30, 30), np.uint8)
     static[10, 10], mask[20, 20] = Flag.DARK, 4
-    for choice, hidden in (("ignore", set()), ("mask", {(10, 10)})):
-        found, _ = frame.flag_pixels(
-            image_of(data, mask if own else None), static, PARAMETERS | {"known_bad_pixels": choice}
-        )
-        expected = {(10, 10), (20, 20), (5, 25)} - hidden - ({(20, 20)} if own else set())
-        assert set(map(tuple, np.argwhere(found & Flag.COSMIC).tolist())) == expected
-        assert found[10, 10] & Flag.DARK
+    found, _ = search.flag_pixels(image_of(data, mask if own else None), static, PARAMETERS)
+    assert places(found, Flag.COSMIC) == {(20, 20), (5, 25)} - ({(20, 20)} if own else set())
+    assert places(found, Flag.SUSPECT) == places(found, Flag.DARK) == {(10, 10)}
+
+
+def places(found, flag):
+    return set(map(tuple, np.argwhere(found & flag).tolist()))
 
 
 @settings(max_examples=100, deadline=None)
 @given(
-    found=arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 63)),
-    masked_by=st.sets(st.sampled_from([bits.key(flag) for flag in Flag])),
+    found=arrays.arrays(np.int16, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 32767)),
+    masked_by=st.sets(st.sampled_from(bits.REASONS)),
     band=st.sampled_from([1, 10, 1000]),
 )
 def test_pixels_of_each_reason_are_counted(found, masked_by, band):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "BAND", band)
-        counted = frame.statistics(found, masked_by, [5, 0])
+        counted = search.statistics(found, masked_by, [5, 0])
     pixels = found.ravel().tolist()
-    expected = {bits.key(flag): sum(1 for pixel in pixels if pixel & flag) for flag in Flag}
+    expected = {bits.key(flag): sum(1 for pixel in pixels if pixel & flag) for flag in bits.IN_USE}
     masked = sum(1 for pixel in pixels if any(pixel & Flag[name.upper()] for name in masked_by))
     whole = {"pixels": len(pixels), "masked": masked, "fraction": masked / len(pixels), "iterations": [5, 0]}
     assert counted == expected | whole
@@ -97,16 +103,16 @@ def test_pixels_of_each_reason_are_counted(found, masked_by, band):
     ("shape", "detector", "tile_height", "megabytes"),
     [
         ((1, 1), "lightmask", 1, 150),
-        ((4096, 4096), "ccdproc", 1, 150 + 16.777216 * (96 + 1.5)),  # the whole image at once
-        ((1000, 2000), "ccdproc", 1, 150 + 2 * (96 + 1.5)),
-        ((1000, 2000), "lightmask", 1, 150 + 2 * (36 + 1.5)),  # small enough to be held whole
-        ((1000, 2000), "lightmask", 10**6, 150 + 2 * (36 + 1.5)),  # a tile is not higher than the frame
+        ((4096, 4096), "ccdproc", 1, 150 + 16.777216 * (96 + 4.5)),  # the whole image at once
+        ((1000, 2000), "ccdproc", 1, 150 + 2 * (96 + 4.5)),
+        ((1000, 2000), "lightmask", 1, 150 + 2 * (36 + 4.5)),  # small enough to be held whole
+        ((1000, 2000), "lightmask", 10**6, 150 + 2 * (36 + 4.5)),  # a tile is not higher than the frame
         ((20_000, 20_000), "lightmask", 20_000, 150 + 26 * 400),  # tiles take more than the detector
         ((20_000, 20_000), "lightmask", 10_000, 150 + 26 * 200),
     ],
 )
 def test_memory_is_that_of_the_detector_and_of_flags_or_that_of_tiles(shape, detector, tile_height, megabytes):
-    found = frame.memory(shape, PARAMETERS | {"detector": detector}, tile_height)
+    found = search.memory([shape], PARAMETERS | {"detector": detector}, tile_height)
     assert found == int(megabytes)
 
 
@@ -114,8 +120,8 @@ def test_memory_of_a_large_frame_is_that_of_a_band_and_of_its_flags():
     shape = (20_000, 20_000)
     held = cosmicrays.pixels_at_a_time(shape, PARAMETERS)
     assert held < 400e6 / 10
-    assert frame.memory(shape, PARAMETERS) == int(150 + 36e-6 * held + 1.5 * 400)
-    assert frame.memory(shape, PARAMETERS, 100) == frame.memory(shape, PARAMETERS)
+    assert search.memory([shape], PARAMETERS) == int(150 + 36e-6 * held + 4.5 * 400)
+    assert search.memory([shape], PARAMETERS, 100) == search.memory([shape], PARAMETERS)
 
 
 def masked_header(tmp_path, **config):

@@ -15,7 +15,10 @@ from lightmask.errors import FrameError
 from lightmask.fits import images
 from lightmask.masks import flags
 
-NAMES = ["flat", "dark", "cosmic", "saturated", "inherited", "notfinite"]
+NAMES = [
+    *("flat", "dark", "cosmic", "saturated", "inherited", "notfinite", "suspect", "bleed", "trail", "column"),
+    *("unstable", "edge", "nodata", "grown", "interpolated"),
+]
 
 small_masks = arrays.arrays(np.bool_, st.tuples(st.integers(1, 14), st.integers(1, 14)), elements=st.booleans())
 sparse_masks = arrays.arrays(
@@ -71,19 +74,19 @@ def test_a_radius_below_a_pixel_copies_nothing():
 def test_a_flag_grows_as_its_mask_does_and_others_stay(mask, radius, band, flag, random):
     # Bands of few pixels, so that the disc reaches over several of them.
     rng = np.random.default_rng(random.randrange(2**32))
-    found = rng.integers(0, 64, mask.shape).astype(np.uint8) & ~np.uint8(flag)
-    found[mask] |= np.uint8(flag)
-    others = found & ~np.uint8(flag)
+    found = rng.integers(0, 32768, mask.shape).astype(np.int16) & ~np.int16(flag)
+    found[mask] |= np.int16(flag)
+    others = found & ~np.int16(flag)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "BAND", band)
         flags.Flags(found).grow(bits.key(flag), radius)
-    np.testing.assert_array_equal(found & np.uint8(flag) != 0, within(mask, radius))
-    np.testing.assert_array_equal(found & ~np.uint8(flag), others)
+    np.testing.assert_array_equal(found & np.int16(flag) != 0, within(mask, radius))
+    np.testing.assert_array_equal(found & ~np.int16(flag), others)
 
 
 def test_a_pixel_grows_over_many_bands(monkeypatch):
     monkeypatch.setattr(images, "BAND", 1)
-    found = np.zeros((40, 30), np.uint8)
+    found = np.zeros((40, 30), np.int16)
     found[19, 14] = found[39, 0] = Flag.COSMIC
     expected = within(found != 0, 6.5)
     flags.Flags(found).grow("cosmic", 6.5)
@@ -91,7 +94,7 @@ def test_a_pixel_grows_over_many_bands(monkeypatch):
 
 
 @settings(max_examples=50, deadline=None)
-@given(arrays.arrays(np.uint8, (4, 5), elements=st.integers(0, 63)), st.sets(st.sampled_from(NAMES)))
+@given(arrays.arrays(np.int16, (4, 5), elements=st.integers(0, 32767)), st.sets(st.sampled_from(NAMES)))
 def test_pixels_with_any_of_the_flags_named_are_masked(found, names):
     expected = [[any(pixel & bits.BITS[name.upper()] for name in names) for pixel in row] for row in found.tolist()]
     assert flags.Flags(found).union(*names).tolist() == expected
@@ -104,7 +107,7 @@ def test_pixels_with_any_of_the_flags_named_are_masked(found, names):
 
 @pytest.mark.parametrize("use", ["union", "count", "__getitem__", "grow"])
 def test_an_unknown_reason_is_refused(use):
-    found = flags.Flags(np.zeros((2, 2), np.uint8))
+    found = flags.Flags(np.zeros((2, 2), np.int16))
     with pytest.raises(
         KeyError, match="'cosmik': found no such reason; expected one of flat, dark, cosmic, saturated, "
     ):
@@ -112,20 +115,22 @@ def test_an_unknown_reason_is_refused(use):
 
 
 def test_flags_are_read_from_a_masked_frame(tmp_path):
-    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    pixels = np.arange(12, dtype=np.int16).reshape(3, 4)
     primary = fits.PrimaryHDU(np.zeros((3, 4), np.float32))
     hdus = [primary, fits.ImageHDU(pixels + 1, name="FLAGS"), fits.ImageHDU(pixels, name="FLAGS")]
     fits.HDUList(hdus).writeto(tmp_path / "a.fits")
     assert np.array_equal(flags.Flags.read(tmp_path / "a.fits").pixels, pixels)
-    fits.HDUList([primary, fits.ImageHDU(pixels.astype(np.int16), name="FLAGS")]).writeto(tmp_path / "b.fits")
+    fits.HDUList([primary, fits.ImageHDU(pixels.astype(np.uint8), name="FLAGS")]).writeto(tmp_path / "b.fits")
     primary.writeto(tmp_path / "c.fits")
     for name in ("b.fits", "c.fits"):
-        with pytest.raises(FrameError, match=f"{name}: found no 8-bit image named FLAGS, expected one; mask the frame"):
+        with pytest.raises(
+            FrameError, match=f"{name}: found no 16-bit image named FLAGS, expected one; mask the frame"
+        ):
             flags.Flags.read(tmp_path / name)
 
 
 def test_every_flag_has_a_bit_of_its_own_that_the_header_explains():
-    assert bits.BITS == {"FLAT": 1, "DARK": 2, "COSMIC": 4, "SATURATED": 8, "INHERITED": 16, "NOTFINITE": 32}
+    assert {name: 2**bit for bit, name in enumerate(map(str.upper, NAMES))} == bits.BITS
     assert [(keyword, name, text.partition(": ")[0]) for keyword, name, text in bits.cards()] == [
         (f"BIT{bit}", name.upper(), str(2**bit)) for bit, name in enumerate(NAMES)
     ]

@@ -42,7 +42,7 @@ def read(path):
     """Read mask and flags as a user does."""
     ccd = CCDData.read(path, unit="adu", hdu_flags="FLAGS")
     assert ccd.mask.dtype == bool
-    assert ccd.flags.dtype == np.uint8
+    assert ccd.flags.dtype == ">i2"
     return ccd
 
 
@@ -185,7 +185,7 @@ def test_flags_say_why_and_mask_is_their_union(tmp_path):
     own[5, 6] = own[50, 50] = 1
     fits.append(tmp_path / "a.fits", own, fits.Header({"EXTNAME": "MASK"}))
     output = run(tmp_path, combined=combined)
-    expected = np.zeros(data.shape, np.uint8)
+    expected = np.zeros(data.shape, np.int16)
     expected[5, 5] = Flag.FLAT
     expected[5, 6] = Flag.FLAT | Flag.DARK | Flag.INHERITED
     expected[20, 20] = Flag.DARK
@@ -280,10 +280,28 @@ def refused(folder, cause="expected|cannot be read", name="a.fits", **options):
     assert list((folder / "out").iterdir()) == []
 
 
-def test_a_frame_with_flags_already_is_refused(tmp_path):
+@pytest.mark.parametrize("there", [[], ["INFLAGS"], ["INFLAGS", "INFLAGS2"]])
+def test_flags_of_another_program_are_kept_as_inflags(tmp_path, there):
     write_light(tmp_path / "a.fits")
-    fits.append(tmp_path / "a.fits", np.zeros((2, 2)), fits.Header({"EXTNAME": "FLAGS"}))
-    refused(tmp_path, "FLAGS")
+    old = np.arange(64 * 80, dtype=np.int32).reshape(64, 80)
+    with fits.open(tmp_path / "a.fits", mode="append") as hdus:
+        hdus.extend([fits.ImageHDU(old + n, name=name) for n, name in enumerate(there, 1)])
+        hdus.append(fits.ImageHDU(old, fits.Header({"REMARK": "theirs"}), name="FLAGS"))
+    output = run(tmp_path)
+    new = "INFLAGS" + str(len(there) + 1) * bool(there)
+    with fits.open(output) as hdus:
+        assert [hdu.name for hdu in hdus] == ["PRIMARY", *there, new, "MASK", "FLAGS"]
+        assert np.array_equal(hdus[new].data, old)
+        assert hdus[new].header["REMARK"] == "theirs"
+        assert hdus["FLAGS"].header["BITPIX"] == 16 and "BZERO" not in hdus["FLAGS"].header
+    assert flagged(output, Flag.COSMIC) == [COSMIC]
+
+
+def test_a_frame_that_was_masked_already_is_refused(tmp_path):
+    write_light(tmp_path / "a.fits")
+    shutil.move(run(tmp_path), tmp_path / "b.fits")
+    (tmp_path / "out/statistics.json").unlink()
+    refused(tmp_path, "it was masked by lightmask already; mask the frame that it was made from", "b.fits")
 
 
 def test_an_own_mask_of_another_shape_is_refused(tmp_path):
@@ -505,7 +523,7 @@ def test_the_configuration_chooses_what_is_masked(tmp_path, names, expected):
     write_light(tmp_path / "a.fits", data=data)
     output = run(tmp_path, combined=combined, masked=names, cosmic_rays={"satlevel": 5000})
     assert sorted(map(tuple, np.argwhere(read(output).mask).tolist())) == expected
-    assert fits.getheader(output)["LIGHTMASK MASKED"] == " ".join(names)
+    assert fits.getheader(output)["LIGHTMASK MASKED"] == sum(Flag[name.upper()] for name in names)
     assert flagged(output, Flag.FLAT) == [(5, 5)]
 
 
@@ -529,18 +547,21 @@ def test_blank_pixels_of_an_integer_frame_are_not_finite(tmp_path):
     assert raw_pixels(output, 0) == raw_pixels(tmp_path / "a.fits", 0)
 
 
-@pytest.mark.parametrize("choice", ["ignore", "mask"])
-def test_known_bad_pixels_are_given_to_the_detector_on_request(tmp_path, choice):
+def test_what_is_found_only_beside_known_bad_pixels_is_suspect(tmp_path):
     combined = combined_mask(tmp_path, flat=[COSMIC], dark=[(30, 30)])
     data = noise()
     data[30, 30:32] += 2500
+    data[50, 60:63] += 2000
     write_light(tmp_path / "a.fits", data=data)
-    inmask = fits.getdata(combined) != 0 if choice == "mask" else None
-    direct = ccdproc.cosmicray_lacosmic(CCDData(data, unit="adu", mask=inmask), readnoise=10, sigclip=8).mask
-    expected = direct if inmask is None else direct & ~inmask
-    output = run(tmp_path, combined=combined, cosmic_rays={"known_bad_pixels": choice})
-    assert np.array_equal((read(output).flags & Flag.COSMIC) != 0, expected)
-    assert expected[COSMIC] == (choice == "ignore")
+    chapter, withheld = (
+        ccdproc.cosmicray_lacosmic(CCDData(data, unit="adu", mask=mask), readnoise=10, sigclip=8).mask
+        for mask in (None, fits.getdata(combined) != 0)
+    )
+    withheld &= fits.getdata(combined) == 0
+    flags = read(run(tmp_path, combined=combined)).flags
+    assert np.array_equal((flags & Flag.COSMIC) != 0, chapter & withheld)
+    assert np.array_equal((flags & Flag.SUSPECT) != 0, chapter & ~withheld)
+    assert flags[50, 61] & Flag.COSMIC and flags[COSMIC] & Flag.SUSPECT
 
 
 def test_known_bad_pixels_do_not_displace_the_own_mask(tmp_path):
@@ -550,9 +571,9 @@ def test_known_bad_pixels_do_not_displace_the_own_mask(tmp_path):
     own = np.zeros(data.shape, np.uint8)
     own[30, 30] = 1
     fits.append(tmp_path / "a.fits", own, fits.Header({"EXTNAME": "MASK"}))
-    combined = combined_mask(tmp_path, flat=[COSMIC])
-    assert flagged(run(tmp_path, combined=combined), Flag.COSMIC) == [COSMIC]
-    assert flagged(run(tmp_path, combined=combined, cosmic_rays={"known_bad_pixels": "mask"}), Flag.COSMIC) == []
+    output = run(tmp_path, combined=combined_mask(tmp_path, flat=[COSMIC]))
+    assert flagged(output, Flag.SUSPECT) == [COSMIC]
+    assert flagged(output, Flag.COSMIC) == []
 
 
 def test_keywords_of_the_primary_header_count_for_an_image_in_an_extension(tmp_path):
@@ -690,7 +711,7 @@ def test_an_older_result_is_replaced_whole(tmp_path):
 
 @pytest.mark.parametrize(
     "parameters",
-    [{}, {"known_bad_pixels": "mask"}, {"gain": 1.5, "sepmed": False, "niter": 2}, {"fsmode": "convolve"}],
+    [{}, {"gain": 1.5, "sepmed": False, "niter": 2}, {"fsmode": "convolve"}],
     ids=str,
 )
 def test_both_detectors_give_the_same_files(tmp_path, parameters):

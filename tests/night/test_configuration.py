@@ -21,7 +21,7 @@ from lightmask.night import configuration, matching
 from lightmask.night.configuration import of_run, schema, validated
 
 CONFIG_FILE = CHECKOUT / "config.yaml"
-OWN_KEYS = {"detector", "known_bad_pixels"}
+OWN_KEYS = {"detector"}
 NOT_CONFIGURABLE = {"ccd", "pssl", "verbose", "gain_apply", "inbkg", "invar"}
 
 
@@ -122,7 +122,6 @@ def test_given_values_stand_beside_defaults():
         ("cosmic_rays", 3, "section"),
         ("cosmic_rays", "sigclip", "section"),
         ("cosmic_rays.detector", "deepcr", "ccdproc"),
-        ("cosmic_rays.known_bad_pixels", "use", "ignore, mask"),
         ("cosmic_rays.gain", 0, "more than 0"),
         ("cosmic_rays.satlevel", 0, "more than 0"),
         ("cosmic_rays.gain", True, "a number or text"),

@@ -96,11 +96,11 @@ def test_a_mask_that_cannot_be_used_is_known_although_none_is_required():
 
 def test_a_set_has_the_same_name_in_any_order_and_another_set_another():
     flat, dark = ("flat", mask("m.fits")), ("dark", mask("d\udcff.fits"))
-    name = matching.set_id([flat, dark])
-    assert matching.set_id([dark, flat]) == name
+    name = matching.MaskSet([flat, dark]).id
+    assert matching.MaskSet([dark, flat]).id == name
     assert len(name) == 10
-    others = [matching.set_id([flat]), matching.set_id([dark]), matching.set_id([("dark", mask("m.fits")), dark])]
-    assert len({name, *others}) == 4
+    sets = [[flat], [dark], [("dark", mask("m.fits")), dark]]
+    assert len({name, *(matching.MaskSet(one).id for one in sets)}) == 4
 
 
 FLATS = [Frame(f"flat{number}.fits", "flat", (64, 80), {"FILTER": "r", "INSTRUME": "cam"}) for number in (1, 2)]

@@ -12,6 +12,7 @@ from astropy.table import Table
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from lightmask.bits import REASONS
 from lightmask.night import summary, types
 from lightmask.night.configuration import validated
 from lightmask.night.matching import MaskMatcher
@@ -28,8 +29,10 @@ def read_csv(path):
 
 
 def write_statistics(path, **changes):
-    counts = {"pixels": 5120, "masked": 7, "fraction": 7 / 5120, **dict.fromkeys(summary.REASONS, 0)}
-    path.write_text(json.dumps({"path": "a.fits", **counts, "flat": 4, "cosmic": 3, "iterations": [3, 1, 0]} | changes))
+    counts = {"pixels": 5120, "masked": 7, "fraction": 7 / 5120, **dict.fromkeys(REASONS, 0)}
+    about = {key: changes.pop(key) for key in ("path", "remarks") if key in changes}
+    counts |= {"flat": 4, "cosmic": 3, "iterations": [3, 1, 0]} | changes
+    path.write_text(json.dumps({"path": "a.fits", **counts, "images": [{"image": "", **counts}]} | about))
     return path
 
 
@@ -104,6 +107,7 @@ def test_a_row_holds_the_counts_of_a_masked_frame(tmp_path):
     assert tuple(row) == tuple(summary.SUMMARY_COLUMNS)
     assert row == {
         "path": "a.fits",
+        "image": "",
         "masked_frame": "a.fits",
         "object": "",
         "filter": "r",
@@ -119,6 +123,9 @@ def test_a_row_holds_the_counts_of_a_masked_frame(tmp_path):
         "saturated": 0,
         "inherited": 0,
         "notfinite": 0,
+        "suspect": 0,
+        "edge": 0,
+        "nodata": 0,
         "iterations": "3 1 0",
         "events": "",
         "on_sources": "",

@@ -37,7 +37,8 @@ def unit(found):
 
 
 def two_axes(shape):
-    return f"image of shape {shape}, expected two axes with pixels; convert it"
+    remedy = "mask the frames that it was put together from, or write each plane into a file of its own"
+    return f"image of shape {shape}, expected two axes with pixels; {remedy if shape.count('x') > 1 else 'convert it'}"
 
 
 # --- makers: the bytes of a file, or a function that makes it at a path --------------
@@ -175,8 +176,11 @@ STREAM_BROKEN = re.compile(r"cannot be read \([A-Z].*\); copy it again, or take 
 JUNK_BEHIND = re.compile(r"cannot be read \(no header where one must begin, but b.*\); .*")
 GROUPS = "GROUPS is True, expected an image and no random groups; convert it"
 EMPTY = "an empty file, expected FITS; copy it again, or take it out of the folder"
-SELF_MASK = "its image has the EXTNAME MASK, which the result needs; rename it"
-FLAGS_TAKEN = "it has an extension FLAGS already, the name that the result needs; rename it"
+SELF_MASK, SELF_FLAGS = (
+    f"its image has the EXTNAME {name}, which is that of a companion of an image; rename it, or name it in "
+    "`images: science`"
+    for name in ("MASK", "FLAGS")
+)
 NO_MASK = "its MASK has no data, expected 48x40; fix or remove it"
 ALL = SHAPE[0] * SHAPE[1]
 
@@ -222,7 +226,7 @@ STRUCTURE = {
 
 SHAPES = {
     "1d.fits": (light(sky(shape=(50,))), two_axes("50")),
-    "3d_unit_axis.fits": (light(sky(shape=(1, *SHAPE))), two_axes("48x40x1")),
+    "3d_unit_axis.fits": (light(sky(shape=(1, *SHAPE))), ONE),
     "3d.fits": (light(sky(shape=(3, *SHAPE))), two_axes("48x40x3")),
     "0x0.fits": (with_axes(0, 0), two_axes("0x0")),
     "0x40.fits": (with_axes(0, 40), two_axes("0x40")),
@@ -447,7 +451,7 @@ HEADERS = {
     ),
     "made_by_lightmask.fits": (with_cards("HIERARCH LIGHTMASK VERSION = '0.1'"), LeftOut("made by lightmask")),
     "named_mask.fits": (light(EXTNAME="MASK"), SELF_MASK),
-    "named_flags.fits": (light(EXTNAME="FLAGS"), FLAGS_TAKEN),
+    "named_flags.fits": (light(EXTNAME="FLAGS"), SELF_FLAGS),
     "image_named_mask.fits": (
         content_of(fits.PrimaryHDU(), extension(sky(), "MASK", IMAGETYP="LIGHT", INSTRUME="sound")),
         SELF_MASK,
@@ -485,13 +489,13 @@ MASKS = {
         Masked(cosmic=1, inherited=3),
     ),
     "own_mask_cut.fits": (own(bad(1, np.uint8))[:-BLOCK], TRUNCATED),
-    "own_flags.fits": (light(None, extension(bad(1, np.uint8), "FLAGS")), FLAGS_TAKEN),
+    "own_flags.fits": (light(None, extension(bad(1, np.uint8), "FLAGS")), ONE),
     "floats/flat_mask.fits": (static(bad(0.5, "f4"), "flat mask", "floats"), LeftOut("flat mask")),
     "floats/light.fits": (light(INSTRUME="floats"), Masked(cosmic=1, flat=3)),
     "nan/dark_mask.fits": (static(bad(np.nan, "f8"), "dark mask", "nan"), LeftOut("dark mask")),
     "nan/light.fits": (light(INSTRUME="nan"), Masked(cosmic=1, dark=3)),
     "all_bad/flat_mask.fits": (static(filled(1, np.uint8), "flat mask", "all bad"), LeftOut("flat mask")),
-    "all_bad/light.fits": (light(INSTRUME="all bad"), Masked(cosmic=1, flat=ALL)),
+    "all_bad/light.fits": (light(INSTRUME="all bad"), Masked(suspect=1, flat=ALL)),
     "other_shape/flat_mask.fits": (static(bad(1, np.uint8, (5, 6)), "flat mask", "other"), LeftOut("flat mask")),
     "other_shape/light.fits": (light(INSTRUME="other"), ONE),
     "cut/flat_mask.fits": (static(bad(1, np.uint8), "flat mask", "cut")[:-BLOCK], LeftOut("flat mask")),

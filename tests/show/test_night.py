@@ -242,7 +242,7 @@ def everything(folder, headers, cosmic, pictures):
     for number, found in enumerate(cosmic):
         counts = row(cosmic=4 * found, events=found) | {"iterations": [4 * found]}
         statistics.append(folder / f"{number}.json")
-        statistics[-1].write_text(json.dumps(counts))
+        statistics[-1].write_text(json.dumps({**counts, "images": [{"image": "", **counts}]}))
     lights = json.loads(json.dumps(lights))  # as they travel to the job
     summary.write_summary(summary.summary_rows(lights, statistics), folder / "s.csv", folder / "s.ecsv")
     for name in ("s.csv", "s.ecsv"):

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightmask.bits import BITS, Flag
+from lightmask.bits import IN_USE, REASONS, Flag
 from lightmask.errors import FrameError
+from lightmask.fits import Header
+from lightmask.fits import Image as Image_
 from lightmask.fits.checksums import write
 from lightmask.fits.hdus import image_hdu
+from lightmask.masks import Masked
 from lightmask.masks.events import Event, Events, around
-from lightmask.masks.frame import statistics
+from lightmask.masks.search import statistics
 from lightmask.show import pictures
 from lightmask.show.pictures import COLOURS, INSET, LEFT, TOP, Layout, draw_combined_mask, draw_frame
 
@@ -22,9 +25,11 @@ WHITE = (255, 255, 255)
 
 def draw(data, flags, path, title="frame.fits", caption=""):
     """Draw a frame; everything flagged is in MASK but what is saturated only."""
-    data, flags = np.asarray(data), np.asarray(flags, np.uint8)
-    masked_by = [name for name in BITS if name != "SATURATED"]
-    draw_frame(data, flags, statistics(flags, masked_by, []), Events(data, flags), path, title, caption)
+    data, flags = np.asarray(data), np.asarray(flags, np.int16)
+    masked_by = [name for name in REASONS if name != "saturated"]
+    image = Image_(data, None, False, Header())
+    found = Masked(image, flags, statistics(flags, masked_by, []), {}, Events(data, flags))
+    draw_frame([found], path, title, caption)
 
 
 def drawn(folder, data, flags, title="frame.fits", caption=""):
@@ -44,7 +49,7 @@ def is_colour(picture, flag):
 
 
 def is_flag_colour(picture):
-    return np.any([is_colour(picture, flag) for flag in Flag], axis=0)
+    return np.any([is_colour(picture, flag) for flag in IN_USE], axis=0)
 
 
 def map_of(picture, layout):
@@ -54,7 +59,7 @@ def map_of(picture, layout):
 def expected_cells(flags, factor):
     """Say block by block, in plain Python, which flags are in it; row 0 at the bottom."""
     rows, columns = (-(-length // factor) for length in flags.shape)
-    found = np.zeros((rows, columns), np.uint8)
+    found = np.zeros((rows, columns), np.int16)
     for y, x in zip(*np.nonzero(flags), strict=True):
         found[rows - 1 - y // factor, x // factor] |= flags[y, x]
     return found
@@ -67,10 +72,10 @@ def sky(shape, seed=1, level=300.0):
 def scattered(shape, number, seed=2):
     """Give lone flagged pixels of all reasons, but no cosmic rays, whose marks would change the map."""
     rng = np.random.default_rng(seed)
-    flags = np.zeros(shape, np.uint8)
-    for flag in Flag:
+    flags = np.zeros(shape, np.int16)
+    for flag in IN_USE:
         if flag != Flag.COSMIC:
-            flags[rng.integers(0, shape[0], number), rng.integers(0, shape[1], number)] |= np.uint8(flag)
+            flags[rng.integers(0, shape[0], number), rng.integers(0, shape[1], number)] |= np.int16(flag)
     return flags
 
 
@@ -86,7 +91,7 @@ def test_every_flag_colours_its_dot_and_no_other(tmp_path, shape, factor, zoom):
     cells = expected_cells(flags, factor).repeat(layout.zoom[0], axis=0).repeat(layout.zoom[1], axis=1)
     coloured = is_flag_colour(picture)
     assert coloured[cells != 0].all()
-    for flag in Flag:
+    for flag in IN_USE:
         alone = cells == flag
         assert is_colour(picture, flag)[alone].all()
     near = np.zeros_like(coloured)
@@ -100,7 +105,7 @@ def test_every_flag_colours_its_dot_and_no_other(tmp_path, shape, factor, zoom):
 
 
 def test_a_block_has_all_flags_of_its_pixels(tmp_path):
-    flags = np.zeros((2200, 2200), np.uint8)
+    flags = np.zeros((2200, 2200), np.int16)
     flags[800:900:2, 800:900:2], flags[801, 801] = Flag.DARK, Flag.FLAT
     layout = Layout.of(flags.shape)
     picture = drawn(tmp_path, sky(flags.shape), flags)
@@ -113,17 +118,17 @@ def test_blocks_at_the_edges_are_smaller():
 
 
 def test_many_flags_are_not_drawn_larger(tmp_path):
-    flags = np.zeros((1000, 1000), np.uint8)
+    flags = np.zeros((1000, 1000), np.int16)
     flags[::4, ::4] = Flag.DARK
     picture = map_of(drawn(tmp_path, sky(flags.shape), flags), Layout.of(flags.shape))
     np.testing.assert_array_equal(is_colour(picture, Flag.DARK), flags[::-1] != 0)
 
 
 def test_rarer_reason_is_on_top(tmp_path):
-    flags = np.zeros((40, 50), np.uint8)
-    flags[10:30] |= np.uint8(Flag.FLAT)
-    flags[12:14, 5:20] |= np.uint8(Flag.DARK)
-    flags[13, 6] |= np.uint8(Flag.NOTFINITE)
+    flags = np.zeros((40, 50), np.int16)
+    flags[10:30] |= np.int16(Flag.FLAT)
+    flags[12:14, 5:20] |= np.int16(Flag.DARK)
+    flags[13, 6] |= np.int16(Flag.NOTFINITE)
     layout = Layout.of(flags.shape)
     picture = drawn(tmp_path, sky(flags.shape), flags)
     for (x, y), flag in {(30, 20): Flag.FLAT, (10, 12): Flag.DARK, (6, 13): Flag.NOTFINITE}.items():
@@ -132,7 +137,7 @@ def test_rarer_reason_is_on_top(tmp_path):
 
 
 def test_cosmic_rays_hide_no_flag_under_their_marks(tmp_path):
-    data, flags = sky((200, 300)), np.zeros((200, 300), np.uint8)
+    data, flags = sky((200, 300)), np.zeros((200, 300), np.int16)
     flags[::3, ::3] = Flag.COSMIC
     data[flags != 0] += 1000
     layout = Layout.of(flags.shape)
@@ -142,7 +147,7 @@ def test_cosmic_rays_hide_no_flag_under_their_marks(tmp_path):
 
 
 def test_marks_stay_on_the_map(tmp_path):
-    data, flags = sky((200, 300)), np.zeros((200, 300), np.uint8)
+    data, flags = sky((200, 300)), np.zeros((200, 300), np.int16)
     flags[199, 150], data[199, 150] = Flag.COSMIC, 5000
     picture = drawn(tmp_path, data, flags)
     assert (picture[TOP - 20 : TOP - 1, LEFT + 20 :] == 255).all()
@@ -162,23 +167,23 @@ def test_grey_follows_the_mean_of_a_block_and_row_0_is_at_the_bottom(tmp_path):
 
 
 def test_legend_has_a_swatch_per_reason_and_is_greyed_where_there_is_none(tmp_path):
-    flags = np.zeros((50, 50), np.uint8)
+    flags = np.zeros((50, 50), np.int16)
     flags[3, 3] = Flag.DARK
     picture = drawn(tmp_path, sky((50, 50)), flags)
     layout = Layout.of((50, 50))
-    for number, flag in enumerate(Flag):
+    for number, flag in enumerate(IN_USE):
         x, y = layout.place(number, layout.panel[1], pictures.LINE)
         assert (picture[y + 1 : y + 17, x : x + 16] == COLOURS[flag]).all()
         text = picture[y : y + pictures.LINE, x + 20 : x + pictures.PAIR]
         assert (text.min() < 50) == (flag == Flag.DARK)
-    _, y = layout.place(len(Flag), layout.panel[1], pictures.LINE)
+    _, y = layout.place(len(IN_USE), layout.panel[1], pictures.LINE)
     assert picture[y : y + pictures.LINE, x : x + 20].min() == 255  # MASK has no colour
 
 
 def insets(picture, shape, number):
     """Return the two insets of a cosmic ray, a dot per pixel, row 0 at the bottom first, and the dots of the second."""
     layout = Layout.of(shape)
-    top = layout.panel[1] + layout.lines(len(Flag) + 1) * pictures.LINE + pictures.LINE + 30
+    top = layout.panel[1] + layout.lines(len(IN_USE) + 1) * pictures.LINE + pictures.LINE + 30
     x, y = layout.place(number, top, pictures.TILE)
     y += pictures.LINE - 4
     plain = picture[y : y + INSET, x : x + INSET]
@@ -189,7 +194,7 @@ def insets(picture, shape, number):
 
 @pytest.mark.parametrize("shape", [(300, 400), (150, 1000)])
 def test_insets_show_the_strongest_cosmic_rays(tmp_path, shape):
-    data, flags = sky(shape), np.zeros(shape, np.uint8)
+    data, flags = sky(shape), np.zeros(shape, np.int16)
     hits = {(100, 200): 4000.0, (40, 60): 9000.0, (0, 399): 2000.0, (120, 20): 1000.0, (80, 350): 500.0}
     for (y, x), signal in hits.items():
         data[y, x] += signal
@@ -214,7 +219,7 @@ def test_insets_show_the_strongest_cosmic_rays(tmp_path, shape):
 
 
 def test_events_are_ranked_by_their_sum_above_the_local_background():
-    data, flags = sky((200, 200)), np.zeros((200, 200), np.uint8)
+    data, flags = sky((200, 200)), np.zeros((200, 200), np.int16)
     data[:, 100:] += 5000  # a bright half: what is flagged there is hardly above it
     flags[50, 150], data[50, 150] = Flag.COSMIC, data[50, 150] + 300
     flags[60, 30:40] = Flag.COSMIC
@@ -227,7 +232,7 @@ def test_events_are_ranked_by_their_sum_above_the_local_background():
 
 
 def test_of_cosmic_rays_in_one_cutout_one_is_shown():
-    data, flags = sky((100, 100)), np.zeros((100, 100), np.uint8)
+    data, flags = sky((100, 100)), np.zeros((100, 100), np.int16)
     for x, signal in ((50, 900), (55, 800), (90, 100)):
         flags[50, x], data[50, x] = Flag.COSMIC, data[50, x] + signal
     assert [event.x for event in pictures.worth_showing(Events(data, flags), 4)] == [50, 90]
@@ -236,7 +241,7 @@ def test_of_cosmic_rays_in_one_cutout_one_is_shown():
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (100_000, 1), (1, 5000), (30, 4000), (1300, 7)])
 @pytest.mark.parametrize("kind", ["sky", "nan", "constant", "huge", "negative", "integer"])
 def test_frames_of_any_shape_and_content(tmp_path, shape, kind):
-    data, flags = sky(shape), np.zeros(shape, np.uint8)
+    data, flags = sky(shape), np.zeros(shape, np.int16)
     if kind == "nan":
         data[:], flags[:] = np.nan, Flag.NOTFINITE
     elif kind == "constant":
@@ -311,9 +316,9 @@ def test_picture_is_small_and_the_same_every_time(tmp_path):
     """Noise is the worst case for the size of a PNG file."""
     rng = np.random.default_rng(5)
     data = sky((4096, 4096)) + np.linspace(0, 500, 4096, dtype=np.float32)
-    flags = np.zeros(data.shape, np.uint8)
-    for flag in Flag:
-        flags[rng.integers(0, 4096, 20_000), rng.integers(0, 4096, 20_000)] |= np.uint8(flag)
+    flags = np.zeros(data.shape, np.int16)
+    for flag in IN_USE:
+        flags[rng.integers(0, 4096, 13_000), rng.integers(0, 4096, 13_000)] |= np.int16(flag)
     for name in ("a.png", "b.png"):
         draw(data, flags, tmp_path / name, "4096", "r")
     content = (tmp_path / "a.png").read_bytes()
@@ -326,10 +331,11 @@ def test_picture_is_small_and_the_same_every_time(tmp_path):
 
 def test_imports_no_plotting_library(tmp_path):
     code = (
-        "import sys, numpy as np; from lightmask.show import draw_frame; from lightmask.masks import Events;"
-        "data = np.ones((20, 20)); flags = np.zeros((20, 20), np.uint8);"
-        "pixels = dict.fromkeys(('flat', 'dark', 'cosmic', 'saturated', 'inherited', 'notfinite', 'masked'), 0);"
-        "draw_frame(data, flags, pixels, Events(data, flags), sys.argv[1], 'é');"
+        "import sys, numpy as np; from lightmask.show import draw_frame; from lightmask.masks import Events, Masked;"
+        "from lightmask.bits import REASONS; from lightmask.fits import Header, Image;"
+        "data = np.ones((20, 20)); flags = np.zeros((20, 20), np.int16);"
+        "image = Image(data, None, False, Header()); pixels = dict.fromkeys((*REASONS, 'masked'), 0);"
+        "draw_frame([Masked(image, flags, pixels, {}, Events(data, flags))], sys.argv[1], 'é');"
         "print({'matplotlib', 'scipy', 'astropy'} & set(sys.modules))"
     )
     command = [sys.executable, "-c", code, tmp_path / "x.png"]
@@ -349,7 +355,7 @@ def test_refuses_broken_masks(tmp_path, content):
 
 
 def combined(folder, mask, sources=()):
-    hdu = image_hdu(np.asarray(mask, np.uint8))
+    hdu = image_hdu(np.asarray(mask, np.int16))
     for number, source in enumerate(sources, 1):
         hdu.header.set(f"LIGHTMASK FLAT{number}", source)
         hdu.header.set(f"LIGHTMASK FLAT{number} SHA256", "0" * 32)
@@ -362,21 +368,21 @@ def combined(folder, mask, sources=()):
 @pytest.mark.parametrize("shape", [(40, 60), (1000, 900), (2500, 2048), (400, 4096)])
 def test_every_bad_pixel_of_a_mask_is_seen(tmp_path, shape):
     rng = np.random.default_rng(4)
-    mask = np.zeros(shape, np.uint8)
+    mask = np.zeros(shape, np.int16)
     for kind in (1, 2, 3):
         mask[rng.integers(0, shape[0], 20), rng.integers(0, shape[1], 20)] = kind
     layout = Layout.of(shape, profiles=True)
     picture = map_of(combined(tmp_path, mask), layout)
     colours = (Flag.FLAT, Flag.DARK, Flag.COSMIC)
     for kind, colour in zip((1, 2, 3), colours, strict=True):
-        cells = expected_cells((mask == kind).astype(np.uint8), layout.factor)
-        others = expected_cells(((mask != kind) & (mask != 0)).astype(np.uint8), layout.factor)
+        cells = expected_cells((mask == kind).astype(np.int16), layout.factor)
+        others = expected_cells(((mask != kind) & (mask != 0)).astype(np.int16), layout.factor)
         alone = ((cells != 0) & (others == 0)).repeat(layout.zoom[0], axis=0).repeat(layout.zoom[1], axis=1)
         assert is_colour(picture, colour)[alone].all()
 
 
 def test_pixels_bad_for_different_reasons_are_not_both_in_one_block(tmp_path):
-    mask = np.zeros((3000, 3000), np.uint8)
+    mask = np.zeros((3000, 3000), np.int16)
     mask[300, 300], mask[301, 301] = 1, 2
     layout = Layout.of(mask.shape, profiles=True)
     picture = map_of(combined(tmp_path, mask), layout)
@@ -385,7 +391,7 @@ def test_pixels_bad_for_different_reasons_are_not_both_in_one_block(tmp_path):
 
 @pytest.mark.parametrize("shape", [(90, 80), (2500, 2048)])
 def test_profiles_stand_at_their_columns_and_rows(tmp_path, shape):
-    mask = np.zeros(shape, np.uint8)
+    mask = np.zeros(shape, np.int16)
     mask[:, 31], mask[20, :], mask[5:9, 60] = 1, 2, 3
     layout = Layout.of(shape, profiles=True)
     picture = combined(tmp_path, mask)

@@ -5,7 +5,7 @@ import json
 
 from astropy.table import Table
 
-from lightmask.night import summary
+from lightmask.bits import REASONS
 from lightmask.workflow import outcomes
 
 
@@ -15,8 +15,10 @@ def read_csv(path):
 
 
 def write_statistics(path, **changes):
-    counts = {"pixels": 5120, "masked": 7, "fraction": 7 / 5120, **dict.fromkeys(summary.REASONS, 0)}
-    path.write_text(json.dumps({"path": "a.fits", **counts, "flat": 4, "cosmic": 3, "iterations": [3, 1, 0]} | changes))
+    counts = {"pixels": 5120, "masked": 7, "fraction": 7 / 5120, **dict.fromkeys(REASONS, 0)}
+    about = {key: changes.pop(key) for key in ("path", "remarks") if key in changes}
+    counts |= {"flat": 4, "cosmic": 3, "iterations": [3, 1, 0]} | changes
+    path.write_text(json.dumps({"path": "a.fits", **counts, "images": [{"image": "", **counts}]} | about))
     return path
 
 

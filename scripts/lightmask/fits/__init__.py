@@ -4,7 +4,7 @@ from lightmask.fits import records
 from lightmask.fits.checksums import write
 from lightmask.fits.files import PART, remove, stamp_of, whole_file
 from lightmask.fits.hdus import CHUNK, Hdu, Stored, data_size, image_hdu, image_header, read_headers, shape_text
-from lightmask.fits.headers import CARD, Header, Value
+from lightmask.fits.headers import BLOCK, CARD, Header, Value
 from lightmask.fits.images import (
     COMPRESSION,
     FITS_BEGINNING,
@@ -14,16 +14,21 @@ from lightmask.fits.images import (
     bands,
     check_beginning,
     fill,
-    find_image,
+    find_images,
+    labels,
+    mask_images,
     opened,
     read,
     read_image,
+    read_images,
     read_mask,
     readable,
     unchanged,
 )
+from lightmask.fits.roles import Roles
 
 __all__ = [
+    "BLOCK",
     "CARD",
     "CHUNK",
     "COMPRESSION",
@@ -34,6 +39,7 @@ __all__ = [
     "Header",
     "Image",
     "Pixels",
+    "Roles",
     "Stored",
     "Value",
     "bands",
@@ -41,13 +47,16 @@ __all__ = [
     "data_size",
     "files",
     "fill",
-    "find_image",
+    "find_images",
     "image_hdu",
     "image_header",
+    "labels",
+    "mask_images",
     "opened",
     "read",
     "read_headers",
     "read_image",
+    "read_images",
     "read_mask",
     "readable",
     "records",

@@ -101,6 +101,15 @@ class Hdu:
             return None
         return tuple(_axes(self.header, prefix)[::-1]) or None
 
+    @property
+    def plane(self) -> tuple[int, ...] | None:
+        """Shape of the image without axes of length one, as far as there are more than two axes."""
+        shape = self.shape
+        while shape and len(shape) > 2 and 1 in shape:
+            place = shape.index(1)
+            shape = shape[:place] + shape[place + 1 :]
+        return shape
+
     def pixels(self, rows: slice = slice(None)) -> NDArray[Any]:
         """Return pixels in native byte order, with BSCALE, BZERO and BLANK applied.
 
@@ -115,7 +124,7 @@ class Hdu:
         Returns
         -------
         ndarray
-            Of the shape of the image, or of so many rows of it.
+            Of the shape `plane`, or of so many rows of it.
         """
         stored, bitpix = self._stored(rows), _whole(self.header, "BITPIX")
         scale, zero = _number(self.header, "BSCALE", 1), _number(self.header, "BZERO", 0)
@@ -140,7 +149,7 @@ class Hdu:
     def _stored(self, rows: slice) -> NDArray[Any]:
         """Return pixels as they are stored, but in native byte order."""
         dtype = np.dtype(DTYPES[_whole(self.header, "BITPIX")])
-        shape = self.shape or (0,)
+        shape = self.plane or (0,)
         if math.prod(shape) * dtype.itemsize > len(self.data):
             raise FitsError(f"an image of {shape_text(shape)} pixels in {len(self.data)} bytes")
         first, end, _ = rows.indices(shape[0])

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ from lightmask.fits import records, tiles
 from lightmask.fits.checksums import read_through
 from lightmask.fits.files import Stamp, stamp_of
 from lightmask.fits.hdus import Hdu, shape_text, split
-from lightmask.fits.headers import Header
+from lightmask.fits.headers import Header, Value
+from lightmask.fits.roles import Roles
 from lightmask.messages import warn
 
 COMPRESSION = {b"\x1f\x8b": gzip, b"BZ": bz2}
@@ -39,6 +40,9 @@ REMEDIES = {
 """What to do where a file cannot be read that is not to blame, by the error."""
 CHANGED = "changed while it was read; start again when it is complete"
 REPLACED = "changed since the folder was searched; start again"
+RoleOf = Callable[[Header, int], str]
+"""Returns what an HDU is for, of its header and its place in the file."""
+AS_KNOWN = Roles()
 BAND = 2**20
 """Pixels of a band: a few arrays of them fit the cache."""
 KEPT = 2**24
@@ -79,7 +83,7 @@ class Pixels:
     Attributes
     ----------
     shape : tuple of int
-        Rows and columns.
+        Rows and columns; axes of length one are left out.
     dtype : dtype
         Of the pixels, in native byte order.
     hdu : Hdu
@@ -87,7 +91,7 @@ class Pixels:
     """
 
     def __init__(self, hdu: Hdu):
-        self.shape = hdu.shape or ()
+        self.shape = hdu.plane or ()
         self.dtype = hdu.pixels(slice(0, 0)).dtype
         self.hdu = hdu
         self._kept: NDArray[Any] | None = None
@@ -119,13 +123,25 @@ class Image:
     more_than_mask : bool
         Whether the MASK extension holds other values than 0 and 1.
     header : Header
-        Cards of the image, then those of the primary HDU.
+        Cards of the image, then those of the primary HDU; what is blank in the image counts as lacking.
+    place : int
+        Of its HDU in the file.
+    label : str
+        What tells it from other images of its file (``SCI,2``); empty where there is one.
+    number : int
+        Its EXTVER, where that tells the images of a file apart, else it counts from 1.
+    companions : dict
+        By role (``mask``, ``error``, ...) the HDUs that belong to it.
     """
 
     data: Any
     mask: Any
     more_than_mask: bool
     header: Header
+    place: int = 0
+    label: str = ""
+    number: int = 1
+    companions: dict[str, list[Hdu]] = field(default_factory=dict)
 
 
 @contextmanager
@@ -339,8 +355,17 @@ def opened(
         yield hdus, sha256.hexdigest()
 
 
-def find_image(headers: list[Header], name: str) -> int:
-    """Find the image: in the primary HDU, or in the first image extension if that is empty.
+def find_images(
+    headers: list[Header],
+    name: str,
+    role_of: RoleOf = AS_KNOWN,
+    remark: Callable[[str], object] = str,
+    or_masks: bool = False,
+) -> list[int]:
+    """Find the science images of a file: its 2-D images that are no companions of another one.
+
+    Where images are named as science images these are meant, else the largest ones, and those
+    that have their names.
 
     Parameters
     ----------
@@ -348,34 +373,113 @@ def find_image(headers: list[Header], name: str) -> int:
         Of the HDUs of a file.
     name : str
         What messages call the file.
+    role_of : callable, optional
+        Returns what an HDU is for, of its header and its place: ``science``, ``other`` where it does not
+        know, or anything else.
+    remark : callable, optional
+        Gets a line for each image of which it is not known what it is for.
+    or_masks : bool, optional
+        Whether masks are meant where there is no other image, as in a file that is a mask.
 
     Returns
     -------
-    int
-        The place of the HDU in that list.
+    list of int
+        Their places in that list.
 
     Raises
     ------
     FrameError
-        If there is none, or it is empty or not 2-D.
+        If there is none, or one is empty or not 2-D.
     """
     with readable(name):
-        shapes = [Hdu(header).shape for header in headers]
-    index = next((number for number, shape in enumerate(shapes) if shape), None)
-    if index is None:
+        shapes = [Hdu(header).plane for header in headers]
+    roles = [role_of(header, place) if shapes[place] else "" for place, header in enumerate(headers)]
+    candidates = [place for place, role in enumerate(roles) if role in ("science", "other")]
+    if not candidates and or_masks:
+        candidates = [place for place, role in enumerate(roles) if role == "mask"]
+    if not candidates:
+        if named := next((Hdu(headers[place]).name for place, role in enumerate(roles) if role), ""):
+            raise FrameError(
+                f"{name}: its image has the EXTNAME {named}, which is that of a companion of an image; rename it, or "
+                "name it in `images: science`"
+            )
         raise FrameError(f"{name}: no image in the primary HDU or an extension; take it out of the folder")
     if headers[0].get("SIMPLE", True) is not True:
         raise FrameError(f"{name}: SIMPLE is {headers[0]['SIMPLE']!r}, expected T; convert it to standard FITS")
     if headers[0].get("GROUPS") is True:
         raise FrameError(f"{name}: GROUPS is True, expected an image and no random groups; convert it")
-    shape = shapes[index] or ()
-    if len(shape) != 2 or 0 in shape:
-        raise FrameError(f"{name}: image of shape {shape_text(shape)}, expected two axes with pixels; convert it")
-    return index
+
+    def is_plane(place: int) -> bool:
+        return len(shapes[place] or ()) == 2 and 0 not in (shapes[place] or ())
+
+    chosen = [place for place in candidates if roles[place] == "science"]
+    if not chosen:
+        planes = list(filter(is_plane, candidates)) or candidates[:1]
+        most = max(math.prod(shapes[place] or ()) for place in planes)
+        names = {Hdu(headers[place]).name for place in planes if math.prod(shapes[place] or ()) == most}
+        chosen = [
+            place
+            for place in planes
+            if math.prod(shapes[place] or ()) == most or Hdu(headers[place]).name in names - {""}
+        ]
+    for place in chosen:
+        if not is_plane(place):
+            shape = shapes[place] or ()
+            remedy = "convert it"
+            if len(shape) > 2:
+                remedy = "mask the frames that it was put together from, or write each plane into a file of its own"
+            raise FrameError(f"{name}: image of shape {shape_text(shape)}, expected two axes with pixels; {remedy}")
+    for place in sorted(set(candidates) - set(chosen)):
+        remark(
+            f"{_described(headers[place], place)}, an image of {shape_text(shapes[place])}, is not masked; expected "
+            f"{shape_text(shapes[chosen[0]])}, as that of {_described(headers[chosen[0]], chosen[0])}; "
+            "name it in `images: science` if it shows the sky"
+        )
+    return chosen
 
 
-def read_image(hdus: list[Hdu], name: str) -> Image:
-    """Return the image of a FITS file, and its mask, to be read by rows.
+def _described(header: Header, place: int) -> str:
+    name, version = Hdu(header).name, header.get("EXTVER")
+    if not name:
+        return f"HDU {place}"
+    return f"{name},{version}" if isinstance(version, int) else name
+
+
+def labels(headers: list[Header]) -> list[tuple[str, int]]:
+    """Return what tells the images of a file apart, and a number of each.
+
+    Parameters
+    ----------
+    headers : list of Header
+        Of the images.
+
+    Returns
+    -------
+    list of (str, int)
+        A label: empty for a single image, else EXTNAME and EXTVER (``SCI,2``) where they differ, EXTNAME
+        where it alone does, or else the number. The number is EXTVER where each image has another one,
+        else it counts from 1.
+    """
+    if len(headers) == 1:
+        return [("", 1)]
+    names = [Hdu(header).name for header in headers]
+    versions = [header.get("EXTVER") for header in headers]
+    numbers = [version for version in versions if isinstance(version, int) and version > 0]
+    if len(set(numbers)) == len(headers):
+        named = zip(names, numbers, strict=True)
+        return [(f"{name},{number}" if name else str(number), number) for name, number in named]
+    if len({*names} - {""}) == len(headers):
+        return [(name, number) for number, name in enumerate(names, 1)]
+    both = [(name, version) for name, version in zip(names, versions, strict=True)]
+    if len(set(both)) == len(headers) and len(numbers) == len(headers):
+        return [(f"{name},{version}", number) for number, (name, version) in enumerate(both, 1)]
+    return [(str(number), number) for number in range(1, len(headers) + 1)]
+
+
+def read_images(
+    hdus: list[Hdu], name: str, role_of: RoleOf = AS_KNOWN, remark: Callable[[str], object] = str
+) -> list[Image]:
+    """Return the science images of a FITS file with what belongs to each, to be read by rows.
 
     Parameters
     ----------
@@ -383,6 +487,99 @@ def read_image(hdus: list[Hdu], name: str) -> Image:
         Of an open file.
     name : str
         What messages call it.
+    role_of, remark : callable
+        As for `find_images`.
+
+    Returns
+    -------
+    list of Image
+        Their pixels are read when they are wanted.
+
+    Raises
+    ------
+    FrameError
+        Where `find_images` does, or if a MASK has another shape than its image.
+    """
+    headers = [hdu.header for hdu in hdus]
+    places = find_images(headers, name, role_of, remark)
+    found = labels([headers[place] for place in places])
+    belongings = _companions(hdus, places, [number for _, number in found], role_of, remark)
+    images = []
+    for place, (label, number), companions in zip(places, found, belongings, strict=True):
+        hdu, mask, more_than_mask = hdus[place], None, False
+        for own in companions.get("mask", []):
+            if own.name != "MASK":
+                continue
+            if own.plane != hdu.plane:
+                shape = shape_text(own.shape) if own.shape else "no data"
+                raise FrameError(f"{name}: its MASK has {shape}, expected {shape_text(hdu.shape)}; fix or remove it")
+            with readable(name):
+                mask = Pixels(own)
+            more_than_mask = not all(np.isin(mask[rows], (0, 1)).all() for rows in bands(mask.shape))
+            break
+        with readable(name):
+            data = Pixels(hdu)
+        header = hdu.header if place == 0 else _filled(hdu.header, headers[0])
+        images.append(Image(data, mask, more_than_mask, header, place, label, number, companions))
+    return images
+
+
+def _companions(
+    hdus: list[Hdu],
+    places: list[int],
+    numbers: list[int],
+    role_of: RoleOf,
+    remark: Callable[[str], object],
+) -> list[dict[str, list[Hdu]]]:
+    """Return for each science image its companions by role: those of its EXTVER, or of its place among them."""
+    found: list[dict[str, list[Hdu]]] = [{} for _ in places]
+    groups: dict[tuple[str, str], list[Hdu]] = {}
+    for place, hdu in enumerate(hdus):
+        role = role_of(hdu.header, place)
+        if place not in places and (hdu.plane or hdu.name == "MASK") and role not in ("science", "other"):
+            groups.setdefault((role, hdu.name), []).append(hdu)
+    for (role, _), group in groups.items():
+        versions = [hdu.header.get("EXTVER", 1) for hdu in group]
+        for number, (hdu, version) in enumerate(zip(group, versions, strict=True)):
+            if len(places) == 1:
+                owner: int | None = 0
+            elif len(set(versions)) == len(group) and version in numbers:
+                owner = numbers.index(version)
+            else:
+                owner = number if len(group) == len(places) else None
+            if owner is not None:
+                found[owner].setdefault(role, []).append(hdu)
+            elif role == "mask":
+                remark(
+                    f"{_described(hdu.header, hdus.index(hdu))} is not used: its EXTVER is {version!r}, expected one "
+                    f"of {', '.join(map(str, numbers))}, as those of the images; correct it"
+                )
+    return found
+
+
+def _filled(own: Header, primary: Header) -> Header:
+    """Return the cards of an image, then those of the primary HDU; what is blank in the image counts as lacking."""
+    blank = [keyword for keyword in own.keywords() if _is_blank(own[keyword]) and keyword in primary]
+    return Header([*own.without(*blank).cards, *primary.cards])
+
+
+def _is_blank(value: Value | None) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def read_image(hdus: list[Hdu], name: str, number: int | None = None, role_of: RoleOf = AS_KNOWN) -> Image:
+    """Return one image of a FITS file, and its mask, to be read by rows.
+
+    Parameters
+    ----------
+    hdus : list of Hdu
+        Of an open file.
+    name : str
+        What messages call it.
+    number : int or None, optional
+        Which of its science images, from 0. None where the file is to have one only.
+    role_of : callable, optional
+        As for `find_images`.
 
     Returns
     -------
@@ -392,28 +589,22 @@ def read_image(hdus: list[Hdu], name: str) -> Image:
     Raises
     ------
     FrameError
-        Where `find_image` does, or if MASK has another shape than the image.
+        Where `read_images` does, or if there are several images, or fewer.
     """
-    hdu = hdus[find_image([hdu.header for hdu in hdus], name)]
-    if hdu.name == "MASK":
-        raise FrameError(f"{name}: its image has the EXTNAME MASK, which the result needs; rename it")
-    mask, more_than_mask = None, False
-    for own in hdus:
-        if own.name == "MASK":
-            if own.shape != hdu.shape:
-                found = shape_text(own.shape) if own.shape else "no data"
-                raise FrameError(f"{name}: its MASK has {found}, expected {shape_text(hdu.shape)}; fix or remove it")
-            with readable(name):
-                mask = Pixels(own)
-            more_than_mask = not all(np.isin(mask[rows], (0, 1)).all() for rows in bands(mask.shape))
-            break
-    with readable(name):
-        data = Pixels(hdu)
-    return Image(data, mask, more_than_mask, Header([*hdu.header.cards, *hdus[0].header.cards]))
+    images = read_images(hdus, name, role_of)
+    if number is None and len(images) > 1:
+        listed = ", ".join(image.label for image in images[:4]) + ", ..." * bool(images[4:])
+        raise FrameError(f"{name}: {len(images)} images ({listed}), expected one; write each into a file of its own")
+    if number is not None and number >= len(images):
+        raise FrameError(
+            f"{name}: {len(images)} images, expected {number + 1}; it changed since the folder was searched, start "
+            "again"
+        )
+    return images[number or 0]
 
 
-def read(path: str | os.PathLike, name: str, checksums: str = "check") -> tuple[Image, str]:
-    """Read the image of a FITS file, its mask, and the SHA-256 of the file; arguments are those of `opened`.
+def read(path: str | os.PathLike, name: str, checksums: str = "check", number: int | None = None) -> tuple[Image, str]:
+    """Read an image of a FITS file, its mask, and the SHA-256 of the file; arguments are those of `opened`.
 
     Parameters
     ----------
@@ -423,6 +614,8 @@ def read(path: str | os.PathLike, name: str, checksums: str = "check") -> tuple[
         What messages call it.
     checksums : str, optional
         As for `opened`.
+    number : int or None, optional
+        As for `read_image`.
 
     Returns
     -------
@@ -437,13 +630,37 @@ def read(path: str | os.PathLike, name: str, checksums: str = "check") -> tuple[
         If the file cannot be read, or holds no 2-D image.
     """
     with opened(path, name, checksums) as (hdus, digest):
-        image = read_image(hdus, name)
+        image = read_image(hdus, name, number)
         mask = None if image.mask is None else image.mask[:].astype(bool)  # any nonzero value masks
         return replace(image, data=image.data[:], mask=mask), digest
 
 
+def mask_images(hdus: list[Hdu], name: str) -> list[Pixels]:
+    """Return the images of a file that is a mask, to be read by rows; not zero is bad.
+
+    Parameters
+    ----------
+    hdus : list of Hdu
+        Of an open file.
+    name : str
+        What messages call it.
+
+    Returns
+    -------
+    list of Pixels
+        One or several, in the order of the file.
+
+    Raises
+    ------
+    FrameError
+        If the file holds no 2-D image.
+    """
+    with readable(name):
+        return [Pixels(hdus[place]) for place in find_images([hdu.header for hdu in hdus], name, or_masks=True)]
+
+
 def read_mask(path: str | os.PathLike, name: str, checksums: str = "check") -> tuple[NDArray[np.bool_], str]:
-    """Read a mask: True where the image of a FITS file is not zero; arguments are those of `opened`.
+    """Read a mask of one image: True where it is not zero; arguments are those of `opened`.
 
     Parameters
     ----------
@@ -467,9 +684,9 @@ def read_mask(path: str | os.PathLike, name: str, checksums: str = "check") -> t
         If the file holds no 2-D image.
     """
     with opened(path, name, checksums) as (hdus, digest):
-        image = hdus[find_image([hdu.header for hdu in hdus], name)]
+        image, *_ = mask_images(hdus, name)
         with readable(name):
-            return image.pixels() != 0, digest
+            return image[:] != 0, digest
 
 
 def fill(data: NDArray[Any], finite: NDArray[np.bool_], overall: Callable[[], Any] | None = None) -> NDArray[Any]:

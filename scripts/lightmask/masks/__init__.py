@@ -6,7 +6,8 @@ from lightmask.masks.dark import make_dark_mask
 from lightmask.masks.events import CUTOUT, Event, Events, around
 from lightmask.masks.flags import Flags
 from lightmask.masks.flat import make_flat_mask
-from lightmask.masks.frame import mask_frame, memory
+from lightmask.masks.frame import Masked, mask_frame
+from lightmask.masks.search import memory
 from lightmask.masks.sources import with_remarks
 from lightmask.masks.static import Output, make_as_planned
 
@@ -15,6 +16,7 @@ __all__ = [
     "Event",
     "Events",
     "Flags",
+    "Masked",
     "Output",
     "around",
     "combine_files",

@@ -1,12 +1,14 @@
 """Which masks apply to a frame, and the combination of those that do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lightmask.errors import FrameError
-from lightmask.fits import image_hdu, read_mask, records, write
+from lightmask.fits import Hdu, Pixels, image_hdu, image_header, mask_images, opened, readable, records, write
 from lightmask.masks.flags import count_text, grown
 from lightmask.masks.provenance import add_card, add_source
 from lightmask.night import FLAG_OF_KIND
@@ -52,6 +54,7 @@ def combine_files(
     output: str | Path,
     checksums: str = "check",
     recipe: str = "",
+    images: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Combine mask files, write the result, and print how many pixels each kind masks.
 
@@ -68,32 +71,65 @@ def combine_files(
         As in `lightmask.fits.opened`.
     recipe : str, optional
         `lightmask.fits.records.digest_of` what the masks are combined with, for the header.
+    images : sequence of dict, optional
+        Of `lightmask.night.matching.MaskSet.pairs`, where the frames have several images: the result has an
+        extension for each.
 
     Raises
     ------
     FrameError
         If a mask cannot be read or the shapes differ.
     """
-    read = [read_mask(file, name, checksums) for _, file, name in masks]
-    try:
-        combined = combine(
-            [(kind, grown(mask, radii[kind])) for (kind, _, _), (mask, _) in zip(masks, read, strict=True)]
-        )
-    except ValueError as error:
-        raise FrameError(f"{', '.join(name for _, _, name in masks)}: {error}") from None
-    hdu = image_hdu(combined)
-    hdu.header.set("IMAGETYP", "combined mask", "1: flat mask, 2: dark mask, 3: both")
-    add_card(hdu.header, "VERSION")
-    add_card(hdu.header, records.KEY, recipe)
-    for kind, count in counts(combined).items():
-        text = count_text(count, combined.size)
+    with ExitStack() as files:
+        read = [files.enter_context(opened(file, name, checksums)) for _, file, name in masks]
+        found = [mask_images(hdus, name) for (hdus, _), (_, _, name) in zip(read, masks, strict=True)]
+        parts = images or [{"label": "", "cards": {}, "places": [0] * len(masks)}]
+        combined = []
+        for part in parts:
+            try:
+                combined.append(
+                    combine(
+                        [
+                            (kind, grown(_not_zero(pixels, place, name), radii[kind]))
+                            for (kind, _, name), pixels, place in zip(masks, found, part["places"], strict=True)
+                        ]
+                    )
+                )
+            except ValueError as error:
+                raise FrameError(f"{', '.join(name for _, _, name in masks)}: {error}") from None
+    if images:
+        hdus = [Hdu(image_header((), np.dtype(np.uint8)))]
+        for number, (part, flags) in enumerate(zip(parts, combined, strict=True), 1):
+            hdus.append(image_hdu(flags, extension=str(part["cards"].get("EXTNAME") or "MASK")))
+            hdus[-1].header.set("EXTVER", part["cards"].get("EXTVER", number))
+            add_card(hdus[-1].header, "IMAGE", part["label"], "what it masks")
+    else:
+        hdus = [image_hdu(combined[0])]
+    header = hdus[0].header
+    header.set("IMAGETYP", "combined mask", "1: flat mask, 2: dark mask, 3: both")
+    add_card(header, "VERSION")
+    add_card(header, records.KEY, recipe)
+    size = sum(flags.size for flags in combined)
+    for kind in (*FLAG_OF_KIND, "union"):
+        count = sum(counts(flags)[kind] for flags in combined)
+        text = count_text(count, size)
         print(f"{kind}: {text}")
-        add_card(hdu.header, f"{kind} PIXELS", count, text)
+        add_card(header, f"{kind} PIXELS", count, text)
     for kind in FLAG_OF_KIND:
         if radii[kind]:
-            add_card(hdu.header, f"GROW {kind}", radii[kind], "[pixel]")
+            add_card(header, f"GROW {kind}", radii[kind], "[pixel]")
     numbers = dict.fromkeys(FLAG_OF_KIND, 0)
     for (kind, _, name), (_, digest) in zip(masks, read, strict=True):
         numbers[kind] += 1
-        add_source(hdu.header, f"{kind}{numbers[kind]}", name, digest)
-    write([hdu], output)
+        add_source(header, f"{kind}{numbers[kind]}", name, digest)
+    write(hdus, output)
+
+
+def _not_zero(images: list[Pixels], place: int, name: str) -> np.ndarray:
+    """Return where one image of a mask is not zero."""
+    if place >= len(images):
+        raise FrameError(
+            f"{name}: {len(images)} images, expected {place + 1}; it changed since the folder was searched, start again"
+        )
+    with readable(name):
+        return images[place][:] != 0

@@ -25,7 +25,6 @@ LEAST_SIDE = 7
 """Astroscrappy writes beyond its memory where an image is smaller than its filters."""
 FILLED_FROM = 2
 """How far away `fill` looks for finite pixels."""
-_NOT_FOR_DETECTOR = ("detector", "known_bad_pixels")
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def detect(data: Any, mask: Any, parameters: Parameters) -> Detection:
             known = ~finite[inner] if known is None else known | ~finite[inner]
         return values[inner], known
 
-    keywords = {key: value for key, value in parameters.items() if key not in _NOT_FOR_DETECTOR}
+    keywords = {key: value for key, value in parameters.items() if key != "detector"}
     return DETECTORS[parameters["detector"]](read, data.shape, keywords)
 
 

@@ -212,6 +212,7 @@ def make_dark_mask(
     output: Output,
     required: bool = True,
     memory: float = 1e9,
+    number: int | None = None,
 ) -> None:
     """Make a dark mask from those darks of one camera that can be used.
 
@@ -235,6 +236,8 @@ def make_dark_mask(
         Whether it is an error that no dark can be used; else an empty mask is written.
     memory : float
         Bytes that the combination of darks may use, roughly.
+    number : int or None
+        Which image of each file, from 0; None where it has one.
 
     Raises
     ------
@@ -245,7 +248,7 @@ def make_dark_mask(
     threshold, linearity = parameters["threshold"], parameters["linearity"]
     with OpenSources(len(darks), config["checksums"]) as files:
         found, left_out = usable(
-            darks, lambda file, name: files.open(file, name, lambda rows: _described(rows, shape, config))
+            darks, lambda file, name: files.open(file, name, lambda rows: _described(rows, shape, config), number)
         )
         if not found:
             write_empty_mask("dark", shape, left_out, required, output)

@@ -41,12 +41,12 @@ class Events:
     ----------
     data : ndarray or Pixels
         The frame, 2-D; NaN has no signal.
-    flags : ndarray of uint8
+    flags : ndarray of int16
         Bits of `~lightmask.bits.Flag`, same shape. COSMIC pixels that touch at a side
         or a corner are one event.
     """
 
-    def __init__(self, data: Any, flags: NDArray[np.uint8]):
+    def __init__(self, data: Any, flags: NDArray[np.int16]):
         self.data, self.flags = data, flags
         self.sky = _median(data[tuple(slice(None, None, math.ceil(length / 512)) for length in data.shape)], 0.0)
         with np.errstate(over="ignore", invalid="ignore"):  # whatever a frame holds
@@ -154,11 +154,11 @@ class Runs(NamedTuple):
     brightest: NDArray[np.intp]
 
 
-def runs(data: Any, flags: NDArray[np.uint8], sky: float) -> Runs:
+def runs(data: Any, flags: NDArray[np.int16], sky: float) -> Runs:
     """Find the runs of cosmic-ray pixels, in bands of rows, so that little memory is needed."""
     found = []
     for rows in bands(flags.shape):
-        at = np.flatnonzero(flags[rows] & np.uint8(Flag.COSMIC))
+        at = np.flatnonzero(flags[rows] & np.int16(Flag.COSMIC))
         if at.size:
             y, x = np.divmod(at, flags.shape[1])
             values = data[rows][y, x]
@@ -235,12 +235,24 @@ def around(event: Event, shape: tuple[int, ...]) -> tuple[slice, slice]:
     return slice(starts[0], starts[0] + CUTOUT), slice(starts[1], starts[1] + CUTOUT)
 
 
-def write_regions(events: Iterable[Event], path: str | os.PathLike) -> None:
-    """Write a region file for DS9: a box around each event, in image coordinates."""
+def write_regions(events: Iterable[tuple[str, Iterable[Event]]], path: str | os.PathLike) -> None:
+    """Write a region file for DS9: a box around each event, in image coordinates.
+
+    Parameters
+    ----------
+    events : iterable of (str, iterable of Event)
+        Label of each image of a frame, empty for a single one, and its events. Several images are the tiles
+        of a mosaic, as ``ds9 -mosaicimage`` numbers them.
+    path : path
+        Where to write.
+    """
     lines = ["# Region file format: DS9 version 4.1", "global color=red", "image"]
-    for event in events:
-        x, y = (event.left + event.right) / 2 + 1, (event.bottom + event.top) / 2 + 1
-        width, height = event.right - event.left + 1, event.top - event.bottom + 1
-        lines.append(f"box({x:g},{y:g},{width},{height},0) # tag={{cosmic}}")
+    for tile, (label, found) in enumerate(events, 1):
+        if label:
+            lines += [f"# {label}", f"tile {tile}"]
+        for event in found:
+            x, y = (event.left + event.right) / 2 + 1, (event.bottom + event.top) / 2 + 1
+            width, height = event.right - event.left + 1, event.top - event.bottom + 1
+            lines.append(f"box({x:g},{y:g},{width},{height},0) # tag={{cosmic}}")
     with whole_file(path) as part:
         part.write_text("\n".join(lines) + "\n", encoding="ascii")

@@ -7,6 +7,7 @@ from math import isqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from lightmask import bits
 from lightmask.bits import Flag, key
 from lightmask.errors import FrameError
 from lightmask.fits import bands, opened
@@ -19,17 +20,17 @@ class Flags:
 
     Parameters
     ----------
-    pixels : ndarray of uint8
+    pixels : ndarray of int16
         2-D. It is not copied: what grows here grows there.
 
     Attributes
     ----------
-    pixels : ndarray of uint8
+    pixels : ndarray of int16
         As given.
 
     Examples
     --------
-    >>> flags = Flags(np.array([[1, 0, 0, 4, 0]], np.uint8))
+    >>> flags = Flags(np.array([[1, 0, 0, 4, 0]], np.int16))
     >>> flags.union("flat", "cosmic")
     array([[ True, False, False,  True, False]])
     >>> flags.grow("cosmic", 1)
@@ -39,7 +40,7 @@ class Flags:
     ['flat', 'cosmic']
     """
 
-    def __init__(self, pixels: NDArray[np.uint8]):
+    def __init__(self, pixels: NDArray[np.int16]):
         self.pixels = pixels
 
     @classmethod
@@ -63,8 +64,8 @@ class Flags:
         """
         with opened(path, os.fspath(path)) as (hdus, _):
             found = [hdu.pixels() for hdu in hdus if hdu.name == "FLAGS" and hdu.shape]
-            if not found or found[-1].dtype != np.uint8:
-                raise FrameError(f"{path}: found no 8-bit image named FLAGS, expected one; mask the frame first")
+            if not found or found[-1].dtype != bits.DTYPE:
+                raise FrameError(f"{path}: found no 16-bit image named FLAGS, expected one; mask the frame first")
             return cls(found[-1])
 
     @property
@@ -109,8 +110,8 @@ class Flags:
         int
             A pixel with two of them counts once.
         """
-        bits = _bits(names)
-        return sum(int(np.count_nonzero(self.pixels[rows] & bits)) for rows in bands(self.pixels.shape))
+        wanted = _bits(names)
+        return sum(int(np.count_nonzero(self.pixels[rows] & wanted)) for rows in bands(self.pixels.shape))
 
     def grow(self, name: str, radius: float) -> None:
         """Grow a reason in place, as `grown` does a mask, without a second image.
@@ -139,13 +140,13 @@ class Flags:
             self.pixels[rows][wide] |= bit
 
 
-def _bits(names: Iterable[str]) -> np.uint8:
-    bits = Flag(0)
+def _bits(names: Iterable[str]) -> np.int16:
+    flags = Flag(0)
     for name in names:
         if name.upper() not in Flag.__members__:
             raise KeyError(f"{name!r}: found no such reason; expected one of {', '.join(map(key, Flag))}")
-        bits |= Flag[name.upper()]
-    return np.uint8(bits)
+        flags |= Flag[name.upper()]
+    return np.int16(flags)
 
 
 def grown(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:

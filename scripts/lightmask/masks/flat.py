@@ -102,6 +102,7 @@ def make_flat_mask(
     shape: tuple[int, ...],
     output: Output,
     required: bool = True,
+    number: int | None = None,
 ) -> None:
     """Make a flat mask from those flats of one camera and filter that can be used.
 
@@ -122,13 +123,15 @@ def make_flat_mask(
         Where to write.
     required : bool
         Whether it is an error that no flat can be used; else an empty mask is written.
+    number : int or None
+        Which image of each file, from 0; None where it has one.
 
     Raises
     ------
     FrameError
         If none can be used and a mask is required, or a flat changes meanwhile.
     """
-    found, left_out = usable(flats, lambda file, name: _counted(file, name, shape, config["checksums"]))
+    found, left_out = usable(flats, lambda file, name: _counted(file, name, shape, config["checksums"], number))
     if not found:
         write_empty_mask("flat", shape, left_out, required, output)
         return
@@ -144,7 +147,7 @@ def make_flat_mask(
             else "there is no other uncombined flat"
         )
         warn(f"{chosen[0]}: the flat mask is made from this flat alone, as {why}")
-    images = [read(files[name], name, "ignore") for name in chosen]  # their checksums were looked at above
+    images = [read(files[name], name, "ignore", number) for name in chosen]  # their checksums were looked at above
     mask = flat_mask(images[0][0], images[1][0] if faintest is not None else None, parameters)
     made: dict[str, Value] = {"METHOD": "one flat" if faintest is None else "ratio flat2 / flat1"}
     names = [(name, digest) for name, (_, digest) in zip(chosen, images, strict=True)]
@@ -152,9 +155,9 @@ def make_flat_mask(
     write_left_out(left_out, True, output.left_out)
 
 
-def _counted(file: str, name: str, shape: tuple[int, ...], checksums: str) -> float:
+def _counted(file: str, name: str, shape: tuple[int, ...], checksums: str, number: int | None) -> float:
     with opened(file, name, checksums) as (hdus, _):
-        flat = read_image(hdus, name)
+        flat = read_image(hdus, name, number)
         check_shape(name, flat.data.shape, shape)
         with readable(name):
             median = counts(flat)

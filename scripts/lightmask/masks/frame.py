@@ -3,10 +3,9 @@
 import hashlib
 import itertools
 import json
-import math
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask import __version__, bits
-from lightmask.bits import Flag
 from lightmask.errors import FrameError
 from lightmask.fits import (
     Hdu,
+    Header,
     Image,
     Pixels,
     Value,
-    bands,
-    image_hdu,
+    find_images,
     image_header,
     opened,
-    read_image,
+    read_images,
     records,
     shape_text,
     whole_file,
@@ -37,117 +35,42 @@ from lightmask.masks import cosmicrays
 from lightmask.masks.events import Events, write_regions
 from lightmask.masks.flags import Flags, count_text
 from lightmask.masks.provenance import add_card, add_source
+from lightmask.masks.search import flag_pixels, statistics
 from lightmask.messages import timed, warn
 
 SOURCE_OF_MASK = re.compile(r"LIGHTMASK (FLAT|DARK)\d+( SHA256)?")
-# Measured (tests/benches/bench_memory.py): the interpreter and what it loads; the detector at work, most of all on
-# 64-bit pixels with NaN among them, where float32 takes a third; flags of all pixels, and
-# half a byte for what is found; and before that tiles from which compression is undone, some rows at a time.
-BASE_BYTES = 150_000_000
-BYTES_HELD = {"lightmask": 36, "ccdproc": 96}
-BYTES_OF_FLAGS = 1.5
-BYTES_OF_TILES = 26
+WCS = re.compile(
+    r"WCSAXES[A-Z]?|WCSNAME[A-Z]?|(CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CROTA|CNAME)\d[A-Z]?|(CD|PC)\d_\d[A-Z]?|"
+    r"P[VS]\d_\d+[A-Z]?|(LON|LAT)POLE[A-Z]?|RADESYS[A-Z]?|RADECSYS|EQUINOX[A-Z]?|LT[VM]\d(_\d)?|"
+    r"[AB]P?_(ORDER|DMAX|\d_\d)"
+)
+"""Cards of world coordinates. Those of tables of distortions are not among them: they name other HDUs."""
 UNITS = {"gain": "[e-/adu]", "readnoise": "[e-]", "satlevel": "[e-]", "sigclip": "[sigma]", "psffwhm": "[pixel]"}
 
 
-def flag_pixels(
-    image: Image,
-    static: NDArray[np.uint8] | Pixels | None,
-    parameters: cosmicrays.Parameters,
-    radii: Mapping[str, float] | None = None,
-) -> tuple[NDArray[np.uint8], list[int]]:
-    """Find every reason not to trust a pixel of a frame.
+@dataclass(frozen=True)
+class Masked:
+    """What was found in one image of a frame.
 
-    Parameters
+    Attributes
     ----------
     image : Image
-        The frame's pixels, in adu or electrons, and its own mask.
-    static : ndarray of uint8 or Pixels or None
-        Flags of the combined mask, of the same shape.
+        The image.
+    flags : ndarray of int16
+        Bits of `~lightmask.bits.Flag`, shape of the image.
+    statistics : dict
+        Number of pixels of each reason, and more: what the statistics of a frame have of each image.
     parameters : dict
-        The configuration's ``cosmic_rays``, resolved.
-    radii : dict, optional
-        By how many pixels each reason grows (the combined mask has grown already).
-
-    Returns
-    -------
-    flags : ndarray of uint8
-        Bits of `~lightmask.bits.Flag`, shape of the data.
-    iterations : list of int
-        Cosmic-ray pixels found in each iteration.
+        What the detector was given.
+    events : Events or None
+        Its cosmic rays, if they are drawn or listed.
     """
-    masks = [image.mask] if image.mask is not None else []
-    if static is not None and parameters["known_bad_pixels"] == "mask":
-        masks.append(static)
-    cosmic = cosmicrays.detect(image.data, _Union(masks) if masks else None, parameters)
-    found = cosmic.mask.view(np.uint8)  # an image of a byte a pixel is all that there is room for
-    found *= np.uint8(Flag.COSMIC)
-    for rows in bands(found.shape):
-        data, here = image.data[rows], found[rows]
-        # In float32, as detectors compute it; NaN is not saturated.
-        with np.errstate(over="ignore"):  # what float32 cannot hold is saturated
-            electrons = data if parameters["gain"] == 1 else data * parameters["gain"]
-            electrons = electrons.astype(np.float32, copy=False)
-        here[electrons >= np.float32(parameters["satlevel"])] |= np.uint8(Flag.SATURATED)
-        here[~np.isfinite(data)] |= np.uint8(Flag.NOTFINITE)
-        if image.mask is not None:
-            here[image.mask[rows] != 0] |= np.uint8(Flag.INHERITED)
-    flags = Flags(found)
-    for reason in ("cosmic", "saturated", "notfinite", "inherited"):
-        flags.grow(reason, (radii or {}).get(reason, 0))
-    if static is not None:  # it has grown already
-        for rows in bands(found.shape):
-            found[rows] |= static[rows]
-    return found, cosmic.iterations
 
-
-@dataclass(frozen=True)
-class _Union:
-    """Several masks, of which rows are masked where one of them is not zero."""
-
-    masks: list[Any]
-
-    def __getitem__(self, rows: slice) -> NDArray[np.bool_]:
-        return np.logical_or.reduce([mask[rows] != 0 for mask in self.masks])
-
-
-def statistics(found: NDArray[np.uint8], masked_by: Iterable[str], iterations: list[int]) -> dict[str, Any]:
-    """Count the pixels of each reason, and those that MASK masks."""
-    masked, reasons = 0, {name.lower(): 0 for name in bits.BITS}
-    for rows in bands(found.shape):
-        flags = Flags(found[rows])
-        masked += flags.count(*masked_by)
-        for reason in reasons:
-            reasons[reason] += flags.count(reason)
-    return {
-        "pixels": found.size,
-        "masked": masked,
-        "fraction": masked / found.size,
-        **reasons,
-        "iterations": iterations,
-    }
-
-
-def memory(shape: tuple[int, int], parameters: cosmicrays.Parameters, tile_height: int = 1) -> int:
-    """Estimate the memory that `mask_frame` takes at the most, in MB.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Of the frame.
-    parameters : dict
-        The configuration's ``cosmic_rays``.
-    tile_height : int
-        Rows of a tile, where the frame is tile-compressed.
-
-    Returns
-    -------
-    int
-        In MB.
-    """
-    held = cosmicrays.pixels_at_a_time(shape, parameters) * BYTES_HELD[parameters["detector"]]
-    first = BYTES_OF_TILES * min(tile_height, shape[0]) * shape[1]
-    return int((BASE_BYTES + max(first, held + BYTES_OF_FLAGS * math.prod(shape))) / 1_000_000)
+    image: Image
+    flags: NDArray[np.int16]
+    statistics: dict[str, Any]
+    parameters: cosmicrays.Parameters
+    events: Events | None
 
 
 def mask_frame(
@@ -157,15 +80,15 @@ def mask_frame(
     output: str | os.PathLike,
     statistics_file: str | os.PathLike,
     config: dict[str, Any],
-    draw: Callable[[Any, NDArray[np.uint8], dict[str, Any], Events], None] | None = None,
+    draw: Callable[[Sequence[Masked]], None] | None = None,
     regions: str | os.PathLike | None = None,
     recipe: str = "",
 ) -> None:
-    """Write a LIGHT frame with MASK and FLAGS, and its statistics.
+    """Write a LIGHT frame with MASK and FLAGS for each of its images, and its statistics.
 
     Everything that the input holds is passed through as it is: pixels, HDUs
-    and cards, but for an existing MASK, whose pixels go into the new one, and
-    for tile compression, which is undone.
+    and cards, but for an existing MASK, whose pixels go into the new one, for FLAGS of
+    another program, which become INFLAGS, and for tile compression, which is undone.
 
     Parameters
     ----------
@@ -181,8 +104,8 @@ def mask_frame(
         ``cosmic_rays``, ``masked``, ``grow``, ``unit``, ``unit_names`` and ``checksums`` of
         the configuration.
     draw : callable, optional
-        Draws the frame: it is called with pixels, flags, statistics and events, as
-        `lightmask.show.draw_frame` takes them. The statistics then say too how many
+        Draws the frame: it is called with what was found in each image, as
+        `lightmask.show.draw_frame` takes it. The statistics then say too how many
         cosmic-ray events there are, and which fraction of their pixels sits on sources.
     regions : path, optional
         DS9 region file of the cosmic-ray events to write.
@@ -215,57 +138,102 @@ def mask_frame(
         with timed("reading"):
             remarks: list[str] = []
             hdus, digest = files.enter_context(opened(frame, name, config["checksums"], remarks.append))
+            images = read_images(hdus, name, remark=remarks.append)
             for remark in remarks:
                 warn(remark)
-            image = read_image(hdus, name)
-            static: Pixels | None = None
+            static: dict[str, Pixels] = {}
             sources: list[tuple[str, Value]] = []
             if combined is not None:
                 static, sources = files.enter_context(_combined(combined, config["checksums"]))
-        if static is not None and static.shape != image.data.shape:
-            raise FrameError(
-                f"{name}: shape {shape_text(image.data.shape)}, its masks {shape_text(static.shape)}; "
-                "it changed since the folder was searched, start again"
-            )
-        try:
-            parameters = cosmicrays.resolve(config, image.header)
-        except FrameError as error:
-            raise FrameError(f"{name}: {error}") from None
-        try:
-            with timed("detection"):
-                found, iterations = flag_pixels(image, static, parameters, config["grow"])
-        except ValueError as error:  # the detector's own refusal of a parameter
-            raise FrameError(f"{name}: {error}") from None
-        counted = statistics(found, config["masked"], iterations)
-        if draw or regions is not None:
-            with timed("events"):
-                events = Events(image.data, found)
-        if draw:
-            counted |= {"events": len(events), "on_sources": events.on_sources()}
-
+        found = []
+        for image in images:
+            known = static.get(image.label)
+            if combined is not None and (known is None or known.shape != image.data.shape):
+                shape = "none" if known is None else shape_text(known.shape)
+                raise FrameError(
+                    f"{_called(name, image)}: shape {shape_text(image.data.shape)}, its masks {shape}; "
+                    "it changed since the folder was searched, start again"
+                )
+            found.append(_search(image, known, _called(name, image), config, bool(draw or regions), bool(draw)))
         with timed("writing"):
-            hdus = _with_flags(hdus, found, config["masked"], name, keep=image.more_than_mask)
+            hdus = _with_flags(hdus, found, config["masked"], name)
             header = hdus[0].header
-            for keyword, value, comment in _provenance(parameters, counted, config):
-                add_card(header, keyword, value, comment)
+            add_card(header, "VERSION", __version__, "lightmask")
+            add_card(header, "MASKED", sum(bits.BITS[reason.upper()] for reason in config["masked"]), "bits in MASK")
+            for reason, radius in config["grow"].items():
+                if radius:
+                    add_card(header, f"GROW {reason}", radius, "[pixel]")
+            if len(found) == 1:
+                _add_result(header, found[0])
             add_card(header, records.KEY, recipe)
             add_source(header, "frame", name, digest)
             for keyword, value in sources:
                 add_card(header, keyword, value)
             write(hdus, output)
-            record = {"path": name, **counted, "remarks": remarks, **records.from_header(header)}
+            counted = [each.statistics for each in found]
+            record = {
+                "path": name,
+                **_total(counted),
+                "images": counted,
+                "remarks": remarks,
+                **records.from_header(header),
+            }
             with whole_file(statistics_file) as part:
                 part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         if regions is not None:
-            write_regions(events.strongest(), regions)
+            write_regions(
+                ((each.image.label, each.events.strongest()) for each in found if each.events is not None), regions
+            )
         if draw:
             with timed("drawing"):
-                draw(image.data, found, counted, events)
+                draw(found)
+
+
+def _called(name: str, image: Image) -> str:
+    """Return what messages call an image of a frame."""
+    return f"{name}[{image.label}]" if image.label else name
+
+
+def _search(
+    image: Image, static: Pixels | None, name: str, config: dict[str, Any], with_events: bool, with_sources: bool
+) -> Masked:
+    """Find what is wrong in one image."""
+    try:
+        parameters = cosmicrays.resolve(config, image.header)
+    except FrameError as error:
+        raise FrameError(f"{name}: {error}") from None
+    try:
+        with timed("detection"):
+            flags, iterations = flag_pixels(image, static, parameters, config["grow"])
+    except ValueError as error:  # the detector's own refusal of a parameter
+        raise FrameError(f"{name}: {error}") from None
+    counted = {"image": image.label, **statistics(flags, config["masked"], iterations)}
+    events = None
+    if with_events:
+        with timed("events"):
+            events = Events(image.data, flags)
+            if with_sources:
+                counted |= {"events": len(events), "on_sources": events.on_sources()}
+    return Masked(image, flags, counted, parameters, events)
+
+
+def _total(counted: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the statistics of a frame, of those of its images: sums, and for what cannot be added a mean."""
+    if len(counted) == 1:
+        return {key: value for key, value in counted[0].items() if key != "image"}
+    summed = {key: sum(each[key] for each in counted) for key in ("pixels", "masked", *bits.REASONS)}
+    rounds = itertools.zip_longest(*(each["iterations"] for each in counted), fillvalue=0)
+    total = {**summed, "fraction": summed["masked"] / summed["pixels"], "iterations": list(map(sum, rounds))}
+    if "events" in counted[0]:
+        cosmic = [each["cosmic"] * each["on_sources"] for each in counted]
+        total["events"] = sum(each["events"] for each in counted)
+        total["on_sources"] = sum(cosmic) / (summed["cosmic"] or 1)
+    return total
 
 
 @contextmanager
-def _combined(path: str | os.PathLike, checksums: str) -> Iterator[tuple[Pixels, list[tuple[str, Value]]]]:
-    """Open a combined mask: its flags, and the cards that name its masks."""
+def _combined(path: str | os.PathLike, checksums: str) -> Iterator[tuple[dict[str, Pixels], list[tuple[str, Value]]]]:
+    """Open a combined mask: its flags, by the label of the image they are for, and the cards that name its masks."""
     name = Path(path).name
     with opened(path, name, checksums) as (hdus, _):
         header = hdus[0].header
@@ -273,14 +241,16 @@ def _combined(path: str | os.PathLike, checksums: str) -> Iterator[tuple[Pixels,
         cards: list[tuple[str, Value]] = [
             (keyword.removeprefix("LIGHTMASK "), str(header[keyword])) for keyword in keywords
         ]
-        yield Pixels(hdus[0]), cards
+        places = find_images([hdu.header for hdu in hdus], name)
+        labels = [str(hdus[place].header.get("LIGHTMASK IMAGE") or "") for place in places]
+        yield {label: Pixels(hdus[place]) for label, place in zip(labels, places, strict=True)}, cards
 
 
 @dataclass(frozen=True)
 class _Mask:
     """The bytes of MASK, made from FLAGS as they are wanted."""
 
-    found: NDArray[np.uint8]
+    found: NDArray[np.int16]
     masked_by: Iterable[str]
 
     def __len__(self) -> int:
@@ -290,54 +260,98 @@ class _Mask:
         return Flags(self.found.reshape(-1)[part]).union(*self.masked_by).view(np.uint8)
 
 
-def _with_flags(
-    hdus: list[Hdu], found: NDArray[np.uint8], masked_by: Iterable[str], name: str, keep: bool
-) -> list[Hdu]:
-    """Return the HDUs of a frame with MASK, in the place of one that is there already, and FLAGS.
+@dataclass(frozen=True)
+class _BigEndian:
+    """The bytes of FLAGS as FITS stores them, made as they are wanted."""
 
-    The old MASK is kept as INMASK if `keep`, where its values say more than the
-    INHERITED flag can; as INMASK2, INMASK3, ... where the frame has an INMASK already.
+    found: NDArray[np.int16]
+
+    def __len__(self) -> int:
+        return self.found.nbytes
+
+    def __getitem__(self, part: slice) -> NDArray[np.uint8]:
+        first, end, _ = part.indices(len(self))
+        stored = self.found.reshape(-1)[first // 2 : -(-end // 2)].astype(">i2").view(np.uint8)
+        return stored[first % 2 :][: max(end - first, 0)]
+
+
+def _with_flags(hdus: list[Hdu], found: list[Masked], masked_by: Iterable[str], name: str) -> list[Hdu]:
+    """Return the HDUs of a frame with a MASK, in the place of one that is there already, and FLAGS for each image.
+
+    An old MASK is kept as INMASK where its values say more than the INHERITED flag can, and FLAGS of
+    another program as INFLAGS; as INMASK2, INFLAGS2, ... where the frame has one of that name already.
     """
-    names = [hdu.name for hdu in hdus]
-    if "FLAGS" in names:
-        raise FrameError(f"{name}: it has an extension FLAGS already, the name that the result needs; rename it")
+    primary = hdus[0].header
+    if "LIGHTMASK VERSION" in primary:
+        raise FrameError(f"{name}: it was masked by lightmask already; mask the frame that it was made from")
+    taken = {(hdu.name, hdu.header.get("EXTVER", 1)) for hdu in hdus}
     result = list(hdus)
-    result[0] = Hdu(hdus[0].header.copy(), hdus[0].data)
+    result[0] = Hdu(primary.copy(), hdus[0].data)
     if result[0].header.get("EXTEND") is False:
         result[0].header.set("EXTEND", True)
-    mask = _Mask(found, masked_by)
-    if "MASK" in names:
-        inherited = hdus[names.index("MASK")]
-        header = image_header(found.shape, found.dtype, inherited.header, extension="MASK")
-        result[names.index("MASK")] = Hdu(header, mask)
-        if keep:
-            header = inherited.header.copy()
-            candidates = itertools.chain(["INMASK"], (f"INMASK{number}" for number in itertools.count(2)))
-            header.set("EXTNAME", next(candidate for candidate in candidates if candidate not in names))
-            result.append(Hdu(header, inherited.data))
-    else:
-        result.append(Hdu(image_header(found.shape, found.dtype, extension="MASK"), mask))
-    reasons = image_hdu(found, extension="FLAGS")
-    for card in bits.cards():
-        reasons.header.set(*card)
-    return [*result, reasons]
+    for place, hdu in enumerate(hdus):
+        if hdu.name == "FLAGS":
+            result[place] = _renamed(result[place], "INFLAGS", taken)
+    several = len(found) > 1
+    kept, added = [], []
+    for each in found:
+        image = each.image
+        own = next((hdu for hdu in image.companions.get("mask", []) if hdu.name == "MASK"), None)
+        science = hdus[image.place]
+        number = image.number if several else None
+        old = own.header if own else None
+        mask = Hdu(_header(science, np.uint8, "MASK", image, number, old), _Mask(each.flags, masked_by))
+        if own is None:
+            added.append(mask)
+        else:
+            result[next(place for place, hdu in enumerate(hdus) if hdu is own)] = mask
+            if image.more_than_mask:
+                kept.append(_renamed(own, "INMASK", taken))
+        reasons = _header(science, ">i2", "FLAGS", image, number, None)
+        for card in bits.cards():
+            reasons.set(*card)
+        if several:
+            _add_result(reasons, each)
+        added.append(Hdu(reasons, _BigEndian(each.flags)))
+    result += kept + added
+    if "NEXTEND" in result[0].header:
+        result[0].header.set("NEXTEND", len(result) - 1)
+    return result
 
 
-def _provenance(
-    parameters: cosmicrays.Parameters, counted: dict[str, Any], config: dict[str, Any]
-) -> list[tuple[str, Value, str]]:
-    """List keyword, value and comment of what was done with which result."""
-    cards: list[tuple[str, Value, str]] = [("VERSION", __version__, "lightmask")]
-    for key, value in parameters.items():
+def _header(science: Hdu, dtype: Any, extension: str, image: Image, number: int | None, old: Header | None) -> Header:
+    """Return the header of a MASK or of FLAGS: what it is of, and where that lies in the sky."""
+    header = image_header(science.shape or (), np.dtype(dtype), old, extension)
+    if number is not None:
+        header.set("EXTVER", number)
+        add_card(header, "IMAGE", image.label, "what it is of")
+    for keyword in science.header.keywords():
+        if keyword not in header and WCS.fullmatch(keyword):
+            header.take(science.header, keyword)
+    return header
+
+
+def _renamed(hdu: Hdu, name: str, taken: set[tuple[str, Any]]) -> Hdu:
+    """Return an HDU under a name that no other one has."""
+    version = hdu.header.get("EXTVER", 1)
+    candidates = itertools.chain([name], (f"{name}{number}" for number in itertools.count(2)))
+    free = next(candidate for candidate in candidates if (candidate, version) not in taken)
+    taken.add((free, version))
+    header = hdu.header.copy()
+    header.set("EXTNAME", free)
+    return Hdu(header, hdu.data)
+
+
+def _add_result(header: Header, found: Masked) -> None:
+    """Add cards that say with which parameters an image was searched, and what was found."""
+    counted = found.statistics
+    for key, value in found.parameters.items():
         if key == "psfk":
             if value is None:
                 continue
             value = hashlib.sha256(np.array(value, np.float32).tobytes()).hexdigest()[:32]
-        cards.append((key, value, UNITS.get(key, "")))
-    cards.append(("MASKED", " ".join(config["masked"]), "flags in MASK"))
-    cards += [(f"GROW {reason}", radius, "[pixel]") for reason, radius in config["grow"].items() if radius]
-    for reason in [*(name.lower() for name in bits.BITS), "masked"]:
-        cards.append((f"{reason} pixels", counted[reason], count_text(counted[reason], counted["pixels"])))
+        add_card(header, key, value, UNITS.get(key, ""))
+    for reason in [*bits.REASONS, "masked"]:
+        add_card(header, f"{reason} pixels", counted[reason], count_text(counted[reason], counted["pixels"]))
     for number, count in enumerate(counted["iterations"], 1):
-        cards.append((f"iteration {number}", count, "cosmic pixels"))
-    return cards
+        add_card(header, f"iteration {number}", count, "cosmic pixels")

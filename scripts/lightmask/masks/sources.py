@@ -203,7 +203,9 @@ class OpenSources:
     def __exit__(self, *exception: object) -> None:
         self._files.close()
 
-    def open(self, file: str, name: str, check: Callable[[Rows], Found]) -> tuple[Rows, Found]:
+    def open(
+        self, file: str, name: str, check: Callable[[Rows], Found], number: int | None = None
+    ) -> tuple[Rows, Found]:
         """Open a file, and keep it open if `check` raises no error.
 
         Parameters
@@ -212,6 +214,8 @@ class OpenSources:
             As of `lightmask.fits.opened`.
         check : callable
             Takes the `Rows`.
+        number : int or None, optional
+            Which image of the file, from 0; None where it has one.
 
         Returns
         -------
@@ -227,7 +231,7 @@ class OpenSources:
         """
         with ExitStack() as own:
             hdus, digest = own.enter_context(opened(file, name, self._checksums))
-            image = read_image(hdus, name)
+            image = read_image(hdus, name, number)
             mask = None if image.mask is None else image.mask.hdu
             rows = Rows(name, image.header, image.data.shape, digest, image.data.hdu, mask)
             found = check(rows)

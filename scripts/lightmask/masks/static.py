@@ -1,17 +1,20 @@
 """Masks that the frames of a camera share: which can be made from the flats and darks of a night."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.errors import FrameError
-from lightmask.fits import Header, Value, image_hdu, records, unchanged, write
+from lightmask.fits import Hdu, Header, Value, image_hdu, image_header, opened, records, unchanged, write
 from lightmask.masks.flags import count_text
 from lightmask.masks.provenance import add_card, add_source
-from lightmask.masks.sources import description, write_left_out
+from lightmask.masks.sources import description, read_left_out, write_left_out
 from lightmask.messages import warn
 
 
@@ -37,6 +40,8 @@ def make_as_planned(
     names: Sequence[str],
     output: Output,
     recipe: str,
+    shapes: Sequence[tuple[int, ...]],
+    images: Sequence[Mapping[str, Any]] = (),
     **settings: Any,
 ) -> None:
     """Make a flat mask or a dark mask of files that are still what they were when the night was planned.
@@ -52,6 +57,10 @@ def make_as_planned(
         Where to write. The JSON file also gets the recipe, and the SHA-256 of each file.
     recipe : str
         `lightmask.fits.records.digest_of` what the mask is made with.
+    shapes : sequence of tuple of int
+        Of each image of the frames that the mask is for.
+    images : sequence of dict, optional
+        ``label`` and ``cards`` of each image, where there are several: the mask has an extension for each.
     **settings
         What else `make` takes.
 
@@ -61,8 +70,44 @@ def make_as_planned(
         As from `make`, and if a file is not what was planned.
     """
     with unchanged(paths, names, stamps) as digests:
-        make(list(zip(paths, names, strict=True)), output=output, **settings)
+        found = list(zip(paths, names, strict=True))
+        if images:
+            _make_each(make, found, output, shapes, images, **settings)
+        else:
+            make(found, output=output, shape=shapes[0], **settings)
     records.add(os.fspath(output.left_out), recipe, digests)
+
+
+def _make_each(
+    make: Callable[..., None],
+    found: list[tuple[str, str]],
+    output: Output,
+    shapes: Sequence[tuple[int, ...]],
+    images: Sequence[Mapping[str, Any]],
+    **settings: Any,
+) -> None:
+    """Make a mask for each image of files of several, and put them into one file."""
+    with tempfile.TemporaryDirectory(dir=Path(output.mask).parent, prefix=".") as folder, ExitStack() as files:
+        parts, made = [], True
+        left_out: dict[tuple[str, str], dict[str, str]] = {}
+        for number, (shape, image) in enumerate(zip(shapes, images, strict=True)):
+            part = Output(Path(folder, f"{number}.fits"), Path(folder, f"{number}.json"))
+            print(f"image {image['label']}")
+            make(found, output=part, shape=shape, number=number, **settings)
+            hdus, _ = files.enter_context(opened(part.mask, image["label"]))
+            header = image_header(
+                shape, np.dtype(np.uint8), hdus[0].header, str(image["cards"].get("EXTNAME") or "MASK")
+            )
+            for keyword, value in image["cards"].items():
+                header.set(keyword, value)
+            header.set("EXTVER", image["cards"].get("EXTVER", number + 1))
+            parts.append(Hdu(header, hdus[0].data))
+            record = read_left_out(part.left_out)
+            left_out |= {(source["path"], source["problem"]): source for source in record["left_out"]}
+            made = made and record["made"]
+        primary = Hdu(image_header((), np.dtype(np.uint8), parts[0].header.without("EXTNAME", "EXTVER", "XTENSION")))
+        write([primary, *parts], output.mask)
+    write_left_out(list(left_out.values()), made, output.left_out)
 
 
 def write_mask(

@@ -44,6 +44,11 @@ LONGEST_FOUND = 200
 """Characters of a value that a message shows."""
 MOST_VALUES = 10_000
 """Values of a configuration, with each alias written out."""
+GONE = {
+    "known_bad_pixels": "take it out: COSMIC is now what is found with and without known bad pixels, SUSPECT what is "
+    "found without them only; `masked` says which of the two MASK has"
+}
+"""Keys that there were once, with what to do about them."""
 DEEPEST = 20
 """Levels of sections and lists inside each other."""
 
@@ -320,6 +325,9 @@ def _explained(error: "ValidationError") -> Iterator[str]:
     if error.validator == "additionalProperties" and isinstance(error.validator_value, bool):
         known = error.schema["properties"]
         for key in sorted(set(error.instance) - set(known), key=str):
+            if str(key) in GONE:
+                yield f"configuration: {where + '.' if where else ''}{key}: unknown key; {GONE[str(key)]}"
+                continue
             near = get_close_matches(str(key), known, n=1)
             hint = _moved(str(key), error.instance[key])
             hint = hint or (f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}")

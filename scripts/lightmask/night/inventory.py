@@ -1,10 +1,12 @@
 """Find the FITS files of a night, and read from each header, once, what a plan needs."""
 
 import errno
+import gzip
 import json
 import os
 import stat
 import time
+import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,14 +16,17 @@ from typing import Any
 
 from lightmask.errors import FrameError, MachineError
 from lightmask.fits import (
+    BLOCK,
     COMPRESSION,
     FITS_BEGINNING,
     NOT_REGULAR,
     Hdu,
     Header,
+    Value,
     check_beginning,
     data_size,
-    find_image,
+    find_images,
+    labels,
     read_headers,
     readable,
     stamp_of,
@@ -32,6 +37,8 @@ from lightmask.night.types import FOREIGN_RESULTS
 
 MOST_AHEAD = 1.0
 """Seconds that clocks of machines may differ: no frame is masked sooner."""
+PAIRING = ("EXTNAME", "EXTVER", "DETSEC", "CCDSEC", "AMPNAME")
+"""Keywords by which images of one file are paired with those of another."""
 MOST_UNPACKED = 2**28
 """Bytes that the search unpacks of a file to come to its image: a few seconds' work. A few kB may hold any number."""
 
@@ -133,24 +140,40 @@ def describe(headers: list[Header], keywords: Iterable[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``shape`` (empty without a 2-D image), ``cards``, ``problem``: plain
-        values that JSON can hold.
+        ``shape`` (that of the first science image; empty if there is none), ``cards`` (of that image, else
+        of the primary header), ``problem``, and where there are several images ``images``, a list with
+        ``label``, ``shape`` and ``cards`` of each (`PAIRING`): plain values that JSON can hold.
     """
-    shape: list[int] = []
-    problem = ""
+    found: dict[str, Any] = {"shape": [], "cards": {}, "problem": ""}
     sources = headers[:1]
     try:
-        image = headers[find_image(headers, "")]
-        shape = list(Hdu(image).shape or ())
-        sources = [image, *sources]
+        images = [headers[place] for place in find_images(headers, "", or_masks=True)]
+        found["shape"] = list(Hdu(images[0]).plane or ())
+        sources = images[:1] if images[0] is headers[0] else [images[0], headers[0]]
+        if len(images) > 1:
+            found["images"] = [
+                {"label": label, "shape": list(Hdu(image).plane or ()), "cards": _cards([image], PAIRING)}
+                for image, (label, _) in zip(images, labels(images), strict=True)
+            ]
     except FrameError as error:
-        problem = str(error).removeprefix(": ")
-    cards = {
-        keyword: value.strip() if isinstance(value, str) else value
-        for keyword in keywords
-        if (value := next((header[keyword] for header in sources if keyword in header), None)) is not None
-    }
-    return {"shape": shape, "cards": cards, "problem": problem}
+        found["problem"] = str(error).removeprefix(": ")
+    found["cards"] = _cards(sources, keywords)
+    return found
+
+
+def _cards(sources: list[Header], keywords: Iterable[str]) -> dict[str, Value]:
+    """Return the values of keywords in the first of several headers that has one that is not blank."""
+    found = {}
+    for keyword in keywords:
+        for header in sources:
+            value = header.get(keyword)
+            if isinstance(value, str):
+                value = value.strip()
+            if value is not None:
+                found[keyword] = value
+            if value is not None and value != "":
+                break
+    return found
 
 
 def _read(path: Path, keywords: Iterable[str], status: os.stat_result | OSError | None) -> dict[str, Any]:
@@ -186,24 +209,49 @@ def _cannot_be_looked_at(path: Path, error: OSError) -> str:
 
 
 def _headers(path: Path) -> list[Header]:
-    """Read headers up to that of the image."""
+    """Read the headers of all HDUs, of a compressed file as far as there may be more images."""
     with open(path, "rb") as plain:
         module = COMPRESSION.get(plain.read(2))
         plain.seek(0)
         file: Any = module.open(plain) if module else plain
         check_beginning(file.read(len(FITS_BEGINNING)), "")
         file.seek(0)
-        headers = []
-        for header in read_headers(file):
-            headers.append(header)
-            if Hdu(header).shape:
+        headers: list[Header] = []
+        has_image = False
+        found = read_headers(file)
+        while True:
+            try:
+                header = next(found)
+            except StopIteration:
                 break
-            if module and file.tell() + data_size(header) > MOST_UNPACKED:
+            except (OSError, EOFError, ValueError, zlib.error):
+                if not has_image:
+                    raise
+                break  # whoever reads its pixels reports it
+            headers.append(header)
+            has_image = has_image or bool(Hdu(header).shape)
+            if not module:
+                continue
+            end = file.tell() + data_size(header)
+            if has_image and (end >= MOST_UNPACKED or _ends(module, plain, end)):
+                break
+            if end > MOST_UNPACKED:
                 raise FrameError(
                     f": no image in the first {MOST_UNPACKED // 2**20} MB of what it unpacks to; unpack it, or take it "
                     "out of the folder"
                 )
         return headers
+
+
+def _ends(module: Any, packed: Any, end: int) -> bool:
+    """Return whether a file unpacks to so many bytes, and padding, as far as it says that; unpacking takes long."""
+    if module is not gzip:
+        return False
+    here = packed.tell()
+    packed.seek(-4, os.SEEK_END)
+    size = int.from_bytes(packed.read(4), "little")
+    packed.seek(here)
+    return size == (end + -end % BLOCK) % 2**32 or size == end % 2**32
 
 
 def _refused_as_ahead(entry: dict[str, Any], changed: float) -> dict[str, Any]:

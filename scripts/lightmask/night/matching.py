@@ -3,15 +3,17 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite
 from pathlib import PurePosixPath
 from typing import Any
 
 from lightmask.bits import Flag
-from lightmask.fits import Header, Value, shape_text
+from lightmask.fits import Header, Value
 from lightmask.night import names
+from lightmask.night.pairing import paired, shape_mismatch
 from lightmask.night.quantities import first
-from lightmask.night.types import DARK, DARK_MASK, FLAT, FLAT_MASK, Frame
+from lightmask.night.types import DARK, DARK_MASK, FLAT, FLAT_MASK, Frame, Part
 
 FOLDER = "results/static_masks"
 RECORDS = "results/logs/sources"
@@ -70,7 +72,7 @@ def can_be_made(night: Iterable[Frame], config: dict[str, Any]) -> dict[str, lis
         for frame in night:
             if frame.type == type_ and not frame.problem:
                 setting = [agreed(frame.cards.get(keyword, "")) for keyword in config["match"][kind]]
-                groups.setdefault((frame.shape, *setting), []).append(frame)
+                groups.setdefault((frame.shape, repr(frame.images), *setting), []).append(frame)
         found[kind] = [_made_mask(kind, frames, config) for frames in groups.values()]
     return found
 
@@ -79,13 +81,15 @@ def _made_mask(kind: str, frames: list[Frame], config: dict[str, Any]) -> MadeMa
     wanted = kind == "dark"
     sources = [f for f in frames if is_combined(f, config["frame_type"]["combined"]) == wanted] or frames
     cards = {key: value for key, value in sources[0].cards.items() if key in config["match"][kind]}
-    setting = [sources[0].shape, sorted((key, str(agreed(value))) for key, value in cards.items())]
+    setting: list[Any] = [sources[0].shape, sorted((key, str(agreed(value))) for key, value in cards.items())]
+    if sources[0].images:
+        setting.append(repr(sources[0].images))
     digest = hashlib.sha256(repr(setting).encode(errors="surrogateescape")).hexdigest()[:10]
     # Masks of one kind differ by filter more often than by anything else: help whoever looks for one.
     filter_ = str(first(cards, config["table_keywords"]["filter"]))
     name = names.encode(f"{kind}_mask_{filter_[:20]}_{digest}.fits" if filter_ else f"{kind}_mask_{digest}.fits")
     path = f"{FOLDER}/{name.replace('/', '%2F')}"
-    return MadeMask(path, TYPES[kind], sources[0].shape, cards, sources=tuple(sources))
+    return MadeMask(path, TYPES[kind], sources[0].shape, cards, images=sources[0].images, sources=tuple(sources))
 
 
 def keywords_to_keep(mask: MadeMask, config: dict[str, Any]) -> list[str]:
@@ -129,8 +133,8 @@ def mismatch(mask: Frame, light: Frame, keywords: list[str]) -> str:
     """
     if mask.problem:
         return mask.problem
-    if mask.shape != light.shape:
-        return f"has shape {_xy(mask)}, the frame {_xy(light)}"
+    if other := shape_mismatch(mask, light):
+        return other
     for keyword in keywords:
         if keyword in mask.cards and keyword in light.cards:
             theirs, ours = mask.cards[keyword], light.cards[keyword]
@@ -139,8 +143,39 @@ def mismatch(mask: Frame, light: Frame, keywords: list[str]) -> str:
     return ""
 
 
-def _xy(frame: Frame) -> str:
-    return shape_text(frame.shape) or "unknown"
+class MaskSet(list[tuple[str, Frame]]):
+    """The masks that apply to a LIGHT frame, each with its kind, in a fixed order.
+
+    Attributes
+    ----------
+    images : tuple of Part
+        Those of the frame, if it has several: its combined mask has an image for each.
+    """
+
+    images: tuple[Part, ...] = ()
+
+    @cached_property
+    def id(self) -> str:
+        """Name of the combined mask: ten hexadecimal digits of a digest of kinds, paths and images."""
+        lines = sorted(f"{kind}:{mask.path}" for kind, mask in self)
+        if self.images:
+            lines.append(repr(self.images))
+        return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:10]
+
+    def pairs(self) -> list[dict[str, Any]]:
+        """Return label and cards of each image of the frame, and the places of the images that mask it.
+
+        Returns
+        -------
+        list of dict
+            ``label``, ``cards`` and ``places``, one for each mask; empty where all files have one image.
+        """
+        whole = Frame("", images=self.images)
+        places = [paired(mask, whole) for _, mask in self] if self.images else []
+        return [
+            {"label": image.label, "cards": image.cards, "places": [place[number] for place in places]}
+            for number, image in enumerate(self.images)
+        ]
 
 
 class MaskMatcher:
@@ -166,15 +201,17 @@ class MaskMatcher:
             self.unusable[kind] = [f for f in night if f.problem and wanted.get(f.type)]
         self._keywords = sorted({keyword for of_kind in self.match.values() for keyword in of_kind})
         # Thousands of frames have a handful of settings; each is asked for many times.
-        self._found: dict[tuple, list[tuple[str, Frame]]] = {}
-        self._found_of: dict[str, list[tuple[str, Frame]]] = {}
+        self._found: dict[tuple, MaskSet] = {}
+        self._found_of: dict[str, MaskSet] = {}
 
-    def applying(self, light: Frame) -> list[tuple[str, Frame]]:
+    def applying(self, light: Frame) -> MaskSet:
         """List kind and mask of all masks that apply, in a fixed order."""
         if light.path not in self._found_of:
-            alike = (light.shape, *map(light.cards.get, self._keywords))
+            alike = (light.shape, repr(light.images), *map(light.cards.get, self._keywords))
             if alike not in self._found:
-                self._found[alike] = [(kind, mask) for kind in self.groups for mask in self._applying(kind, light)]
+                found = MaskSet((kind, mask) for kind in self.groups for mask in self._applying(kind, light))
+                found.images = light.images
+                self._found[alike] = found
             self._found_of[light.path] = self._found[alike]
         return self._found_of[light.path]
 
@@ -209,9 +246,3 @@ class MaskMatcher:
         if not parts:
             return ""
         return f"{', and '.join(parts)}; add one, or take {' and '.join(lacking)} from required_masks"
-
-
-def set_id(masks: list[tuple[str, Frame]]) -> str:
-    """Return the name of a set of masks: ten hexadecimal digits of a digest of kinds and paths."""
-    text = "\n".join(sorted(f"{kind}:{mask.path}" for kind, mask in masks))
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:10]

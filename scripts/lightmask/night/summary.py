@@ -21,14 +21,14 @@ FRAME_COLUMNS = (
     *("path", "type", "shape", "object", "filter", "exposure", "date", "binning", "camera"),
     *("combined_mask", "problem"),
 )
-REASONS = tuple(name.lower() for name in bits.BITS)
-COUNTS = ("pixels", "masked", "fraction", *REASONS)
+COUNTS = ("pixels", "masked", "fraction", *bits.REASONS)
 NOT_YET = "not masked yet"
 """How the problem of a frame ends whose job was not begun."""
 RECIPE = "LIGHTMASK RECIPE"
 UNITS = {"exposure": "s", "pixel_size": "um"}
 SUMMARY_COLUMNS = {
     "path": "LIGHT frame, in the frames folder",
+    "image": "which image of the frame; empty where it has one",
     "masked_frame": "its result, in results/masked",
     "object": "what it shows",
     "filter": "filter",
@@ -38,7 +38,7 @@ SUMMARY_COLUMNS = {
     "pixels": "pixels of the frame",
     "masked": "pixels that MASK masks",
     "fraction": "masked / pixels",
-    **{flag.name.lower(): meaning for flag, meaning in bits.MEANING.items() if flag.name},
+    **{bits.key(flag): bits.MEANING[flag] for flag in bits.IN_USE},
     "iterations": "cosmic pixels found in each iteration",
     "events": "cosmic rays, that is, groups of cosmic pixels that touch",
     "on_sources": "fraction of cosmic pixels whose event sits on a star or another source",
@@ -84,7 +84,7 @@ def write_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[str], path: s
 def summary_rows(
     lights: Iterable[Mapping[str, Any]], statistics: Iterable[str | os.PathLike | None]
 ) -> list[dict[str, Any]]:
-    """Return a row per LIGHT frame, with its counts where it was masked.
+    """Return a row per image of each LIGHT frame, with its counts; one row for a frame that was not masked.
 
     Parameters
     ----------
@@ -101,15 +101,21 @@ def summary_rows(
     """
     rows, own_remarks = [], []
     for light, file in zip(lights, statistics, strict=True):
-        row = {column: light.get(column, "") for column in SUMMARY_COLUMNS}
-        found: dict[str, Any] = {}
-        if file is not None:
-            found = json.loads(Path(file).read_text(encoding="utf-8"))
-            row |= {column: found[column] for column in COUNTS}
-            row["iterations"] = " ".join(map(str, found["iterations"]))
-            row |= {column: found[column] for column in ("events", "on_sources") if column in found}
-        rows.append(row)
-        own_remarks.append([*light.get("remarks", []), *found.get("remarks", [])])
+        about = {column: light.get(column, "") for column in SUMMARY_COLUMNS}
+        own = list(light.get("remarks", []))
+        if file is None:
+            rows.append(about)
+            own_remarks.append(own)
+            continue
+        found = json.loads(Path(file).read_text(encoding="utf-8"))
+        own += found.get("remarks", [])
+        for image in found["images"]:
+            row = about | {column: image[column] for column in ("image", *COUNTS)}
+            row["iterations"] = " ".join(map(str, image["iterations"]))
+            row |= {column: image[column] for column in ("events", "on_sources") if column in image}
+            rows.append(row)
+            own_remarks.append([*own, *image.get("remarks", [])])
+            own = []  # what is said of the file is said once
     for row, own, remark in zip(rows, own_remarks, remarks(rows), strict=True):
         row["remark"] = "; ".join([*map(printable, own), *filter(None, [remark])])
     return rows

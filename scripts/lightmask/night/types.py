@@ -22,6 +22,25 @@ TILE_HEIGHT = "ZTILE2"
 
 
 @dataclass(frozen=True)
+class Part:
+    """One image of a file of several.
+
+    Attributes
+    ----------
+    label : str
+        What tells it from the others (``SCI,2``).
+    shape : tuple of int
+        (rows, columns).
+    cards : dict
+        By which it is paired with images of other files.
+    """
+
+    label: str
+    shape: tuple[int, ...]
+    cards: dict[str, Value]
+
+
+@dataclass(frozen=True)
 class Frame:
     """One FITS file of the night, as its header describes it.
 
@@ -33,13 +52,15 @@ class Frame:
         ``light``, ``flat``, ``dark``, ``flat mask``, ``dark mask``, or what the header says
         otherwise; empty if it says nothing or could not be read.
     shape : tuple of int
-        (rows, columns); empty if there is no 2-D image.
+        (rows, columns), of the first image; empty if there is no 2-D image.
     cards : dict
         Keywords that were asked for, as far as the header has them.
     problem : str
         Why the file cannot be used; empty if it can.
     name_is_taken : bool
         Whether another frame has the name that its results should have.
+    images : tuple of Part
+        Its images, if there are several.
     """
 
     path: str
@@ -48,11 +69,17 @@ class Frame:
     cards: dict[str, Value] = field(default_factory=dict)
     problem: str = ""
     name_is_taken: bool = False
+    images: tuple[Part, ...] = ()
 
     @cached_property
     def name(self) -> str:
         """Name of the results, encoded."""
         return names.shortened(names.encode(self.path)) if self.name_is_taken else names.output_name(self.path)
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shape of each of its images."""
+        return [image.shape for image in self.images] or [self.shape]
 
     @property
     def to_mask(self) -> bool:
@@ -106,7 +133,8 @@ def frames(files: dict[str, Any], config: dict[str, Any]) -> list[Frame]:
         type_ = entry.get("type", type_)
         if type_ == DARK and not problem:
             problem = problem_of_dark(cards, config)
-        found.append(Frame(path, type_, tuple(entry["shape"]), cards, problem))
+        images = tuple(Part(part["label"], tuple(part["shape"]), part["cards"]) for part in entry.get("images", ()))
+        found.append(Frame(path, type_, tuple(entry["shape"]), cards, problem, images=images))
     return _without_collisions(found)
 
 
@@ -128,6 +156,10 @@ def _without_collisions(found: list[Frame]) -> list[Frame]:
     ]
 
 
+def _images_text(frame: Frame) -> str:
+    return f" ({len(frame.images)} images)" if frame.images else ""
+
+
 def table_row(frame: Frame, config: dict[str, Any]) -> dict[str, Value]:
     """Return the columns of the tables that come from the header, with line ends and the like escaped."""
     keywords = config["table_keywords"]
@@ -135,7 +167,7 @@ def table_row(frame: Frame, config: dict[str, Any]) -> dict[str, Value]:
     row = {
         "path": frame.path,
         "type": frame.type,
-        "shape": shape_text(frame.shape),
+        "shape": ", ".join(dict.fromkeys(map(shape_text, frame.shapes))) + _images_text(frame),
         "binning": "x".join(binning),
         **{column: first(frame.cards, keys) for column, keys in keywords.items() if column != "binning"},
     }

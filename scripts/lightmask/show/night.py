@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from lightmask.bits import BITS, Flag
+from lightmask.bits import IN_USE, REASONS, key
 from lightmask.fits import whole_file
 from lightmask.messages import without_middle
 from lightmask.night import YEARS, Row, exposure_area, from_cell, number, rate_unit
@@ -60,7 +60,7 @@ def night_figure(rows: Sequence[Row], seconds: Sequence[float]) -> Any:
     rows : sequence of dict
         Of the summary.
     seconds : sequence of float
-        How long masking each frame took; NaN if not known.
+        How long masking the frame took, for the first row of each; NaN if not known.
 
     Returns
     -------
@@ -86,11 +86,11 @@ def night_figure(rows: Sequence[Row], seconds: Sequence[float]) -> Any:
     FigureCanvasAgg(figure)
     pixels, events, masked, duration = figure.subplots(4, 1, sharex=True)
     _draw_settings(rows, times, seconds, (pixels, events, duration))
-    for name, bit in BITS.items():
-        share = [number(row[name.lower()]) / (number(row["pixels"]) or math.nan) for row in rows]
+    for flag in IN_USE:
+        share = [number(row[key(flag)]) / (number(row["pixels"]) or math.nan) for row in rows]
         if any(part > 0 for part in share):
-            colour = tuple(part / 255 for part in COLOURS[Flag(bit)])
-            masked.plot(times, [part or math.nan for part in share], ".", color=colour, label=name, markersize=9)
+            colour = tuple(part / 255 for part in COLOURS[flag])
+            masked.plot(times, [part or math.nan for part in share], ".", color=colour, label=flag.name, markersize=9)
     for mark, row in enumerate(listed, 1):
         n = rows.index(row)
         y = number(row["cosmic"]) / exposure_area(row)
@@ -105,8 +105,9 @@ def night_figure(rows: Sequence[Row], seconds: Sequence[float]) -> Any:
         duration.set_xlabel("time of exposure (UTC)")
     else:
         duration.set_xlabel(plain(shown(f"frame, in order of names{undated}", 10)))
-    done = sum(bool(row["pixels"]) for row in rows)
-    title = f"{len(rows)} LIGHT frames" + (f", {len(rows) - done} of them without a result" if done < len(rows) else "")
+    frames = {row["path"] for row in rows}
+    lost = len(frames - {row["path"] for row in rows if row["pixels"]})
+    title = f"{len(frames)} LIGHT frames" + (f", {lost} of them without a result" if lost else "")
     figure.suptitle(title, x=0.02, y=1 - 0.1 / height, ha="left", va="top", fontsize=15)
     if listed:
         lines = [f"{mark}  {without_middle(row['path'], 60)}: {row['remark']}" for mark, row in enumerate(listed, 1)]
@@ -196,13 +197,14 @@ def plain(text: str) -> str:
 
 COLUMNS = {
     "path": "frame",
+    "image": "image",
     "object": "object",
     "filter": "filter",
     "exposure": "exposure [s]",
     "date": "date",
     "masked": "masked",
     "fraction": "fraction",
-    **{name.lower(): name for name in BITS},
+    **{reason: reason.upper() for reason in REASONS},
     "events": "events",
     "on_sources": "on sources",
     "remark": "remark",
@@ -255,7 +257,12 @@ def draw_files(
         PNG and HTML file to write.
     """
     rows = read_summary(summary)
-    draw_night(rows, seconds_of(benchmarks), picture)
+    took = seconds_of(benchmarks)
+    first_rows = {row["path"]: place for place, row in reversed(list(enumerate(rows)))}
+    seconds = [math.nan] * len(rows)  # a frame of several images has several rows, and one job
+    for place, value in zip(sorted(first_rows.values()), took, strict=True):
+        seconds[place] = value
+    draw_night(rows, seconds, picture)
     write_page(rows, page)
 
 

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask.bits import Flag, key
-from lightmask.fits import find_image, opened, readable, whole_file
-from lightmask.masks import CUTOUT, Event, Events, around
+from lightmask.bits import IN_USE, Flag, key
+from lightmask.fits import Hdu, Header, find_images, opened, readable, whole_file
+from lightmask.masks import CUTOUT, Event, Events, Masked, around
 from lightmask.messages import without_middle
 from lightmask.night import names
 
@@ -32,6 +32,9 @@ COLOURS = {
     Flag.SATURATED: (204, 121, 167),
     Flag.INHERITED: (230, 159, 0),
     Flag.NOTFINITE: (0, 158, 115),
+    Flag.SUSPECT: (240, 228, 66),
+    Flag.EDGE: (128, 112, 214),
+    Flag.NODATA: (134, 84, 39),
 }
 GREYS = 240
 INK, SOFT_INK, RULE, PAPER = 25, 90, 205, GREYS - 1
@@ -82,27 +85,13 @@ class Reason(NamedTuple):
 # --- the two pictures ----------------------------------------------------------------
 
 
-def draw_frame(
-    data: Any,
-    flags: NDArray[np.uint8],
-    pixels: Mapping[str, Any],
-    events: Events,
-    picture: str | os.PathLike,
-    title: str,
-    caption: str = "",
-) -> None:
+def draw_frame(found: Sequence[Masked], picture: str | os.PathLike, title: str, caption: str = "") -> None:
     """Draw a masked frame, its flags in colour, and its strongest cosmic rays without and with flags.
 
     Parameters
     ----------
-    data : ndarray or Pixels
-        The frame, 2-D.
-    flags : ndarray
-        FLAGS, same shape.
-    pixels : dict
-        Number of pixels of each reason, and of those in MASK: what `lightmask.masks.frame.statistics` gives.
-    events : Events
-        Its cosmic rays.
+    found : sequence of Masked
+        What `lightmask.masks.mask_frame` found in each image; one is drawn below the other.
     picture : path
         PNG file.
     title : str
@@ -111,7 +100,20 @@ def draw_frame(
     caption : str, optional
         A line below it: filter, exposure, date.
     """
-    reasons = [Reason(flag, flag.name or "", GREYS + n, pixels[key(flag)]) for n, flag in enumerate(Flag)]
+    pages = []
+    for each in found:
+        label = each.image.label
+        heading = "  ·  ".join(filter(None, (label and f"image {label}", caption)))
+        events = each.events or Events(each.image.data, each.flags)
+        pages.append(_page_of(each.image.data, each.flags, each.statistics, events, title, heading))
+    save(pages, picture)
+
+
+def _page_of(
+    data: Any, flags: NDArray[np.int16], pixels: Mapping[str, Any], events: Events, title: str, caption: str
+) -> "Page":
+    """Draw one image of a frame."""
+    reasons = [Reason(flag, flag.name or "", GREYS + n, pixels[key(flag)]) for n, flag in enumerate(IN_USE)]
     with np.errstate(over="ignore", invalid="ignore"):  # whatever a frame holds, it is drawn
         shown_events = worth_showing(events, EVENTS)
     layout = Layout.of(data.shape)
@@ -147,7 +149,7 @@ def draw_frame(
         plain = enlarged(stretched(data[cutout], flags[cutout] != 0, to_maximum=True), (ZOOM, ZOOM))
         page.put(plain, x, y + LINE - 4)
         page.put(outlined(plain, flags[cutout], reasons), x + PAIR - INSET, y + LINE - 4)
-    page.save(picture)
+    return page
 
 
 def draw_combined_mask(
@@ -171,8 +173,14 @@ def draw_combined_mask(
     """
     name = os.fspath(combined_mask)
     with opened(name, name) as (hdus, _), readable(name):
-        hdu = hdus[find_image([hdu.header for hdu in hdus], name)]
-        combined = hdu.pixels()
+        images = [hdus[place] for place in find_images([hdu.header for hdu in hdus], name)]
+        pages = [_page_of_mask(hdu, hdus[0].header, title, caption) for hdu in images]
+    save(pages, picture)
+
+
+def _page_of_mask(hdu: Hdu, primary: Header, title: str, caption: str) -> "Page":
+    """Draw the combined mask of one image of a frame."""
+    combined, label = hdu.pixels(), hdu.header.get("LIGHTMASK IMAGE")
     # Both is a reason of its own: of a block of pixels, some may be bad in the flat, others in the dark.
     kinds = np.array([0, 1, 2, 7], np.uint8)[combined & 3]
     reasons = [
@@ -182,8 +190,8 @@ def draw_combined_mask(
     layout = Layout.of(kinds.shape, profiles=True)
     legend = [*reasons, Reason(0, "union", PAPER, int(np.count_nonzero(kinds)))]
     sources = [
-        f"{keyword.split()[1].rstrip('0123456789').lower()}: {names.decode(str(hdu.header[keyword]))}"
-        for keyword in hdu.header.keywords()
+        f"{keyword.split()[1].rstrip('0123456789').lower()}: {names.decode(str(primary[keyword]))}"
+        for keyword in primary.keywords()
         if SOURCE.fullmatch(keyword)
     ]
     if len(sources) > SOURCES:
@@ -198,7 +206,7 @@ def draw_combined_mask(
     ]
 
     page = Page(layout, y_sources + bool(sources) * LINE + layout.lines(len(sources)) * LINE, notes)
-    page.heading(title, caption)
+    page.heading(title, "  ·  ".join(filter(None, (label and f"image {label}", caption))))
     page.paint(layout, wide, reasons)
     page.paint(layout, cells, reasons)
     page.frame(layout)
@@ -210,7 +218,7 @@ def draw_combined_mask(
     for number, source in enumerate(sources):
         x, y = layout.place(number, y_sources + LINE, LINE)
         page.text(x, y + TEXT, source, SMALL, SOFT_INK, PAIR)
-    page.save(picture)
+    return page
 
 
 # --- where things are ------------------------------------------------------------------
@@ -330,12 +338,12 @@ class Page:
 
         self.image.paste(Image.fromarray(np.ascontiguousarray(dots)), (x, y))
 
-    def paint(self, layout: Layout, cells: NDArray[np.uint8], reasons: Sequence[Reason]) -> None:
+    def paint(self, layout: Layout, cells: NDArray[Any], reasons: Sequence[Reason]) -> None:
         """Colour the flagged dots of the map, rarer reasons above more frequent ones."""
         from PIL import Image
 
         for reason in sorted((reason for reason in reasons if reason.pixels), key=lambda reason: -reason.pixels):
-            hit = enlarged((cells & np.uint8(reason.bit)) != 0, layout.zoom)
+            hit = enlarged((cells & cells.dtype.type(reason.bit)) != 0, layout.zoom)
             self.image.paste(reason.colour, (LEFT, TOP), Image.fromarray(hit))
 
     def mark(self, layout: Layout, event: Event, label: str) -> None:
@@ -408,12 +416,23 @@ class Page:
             self.text(x + PAIR - 90, y + TEXT - 1, f"{reason.pixels:,}", TEXT, ink, anchor="rs")
             self.text(x + PAIR, y + TEXT - 1, percent(reason.pixels, size), TEXT, ink, anchor="rs")
 
-    def save(self, picture: str | os.PathLike) -> None:
-        """Write a PNG file, which holds no time."""
-        greys = [level * 255 // PAPER for level in range(GREYS) for _ in "rgb"]
-        self.image.putpalette(greys + [part for colour in COLOURS.values() for part in colour])
-        with whole_file(picture) as part:
-            self.image.save(part, "PNG", compress_level=1)  # a third of the time of 6, for a fifth more bytes
+
+def save(pages: Sequence[Page], picture: str | os.PathLike) -> None:
+    """Write pages, one below the other, as a PNG file, which holds no time."""
+    from PIL import Image
+
+    image = pages[0].image
+    if len(pages) > 1:
+        height = sum(page.image.height for page in pages)
+        image = Image.new("P", (max(page.image.width for page in pages), height), PAPER)
+        top = 0
+        for page in pages:
+            image.paste(page.image, (0, top))
+            top += page.image.height
+    greys = [level * 255 // PAPER for level in range(GREYS) for _ in "rgb"]
+    image.putpalette(greys + [part for colour in COLOURS.values() for part in colour])
+    with whole_file(picture) as part:
+        image.save(part, "PNG", compress_level=1)  # a third of the time of 6, for a fifth more bytes
 
 
 # --- text ------------------------------------------------------------------------------
@@ -547,7 +566,7 @@ def stretched(values: NDArray[Any], flagged: NDArray[np.bool_], to_maximum: bool
     return (PAPER - np.rint(levels)).astype(np.uint8)
 
 
-def spread(cells: NDArray[np.uint8], layout: Layout) -> NDArray[np.uint8]:
+def spread(cells: NDArray[Any], layout: Layout) -> NDArray[Any]:
     """Copy the flags of each dot to its four neighbours too, for lone dots are hard to see, if they are few."""
     if layout.zoom != (1, 1) or np.count_nonzero(cells) > FEW * cells.size:
         return cells
@@ -559,15 +578,16 @@ def spread(cells: NDArray[np.uint8], layout: Layout) -> NDArray[np.uint8]:
     return wide
 
 
-def coarsened(greys: NDArray[np.uint8], flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def coarsened(greys: NDArray[np.uint8], flags: NDArray[Any]) -> NDArray[np.uint8]:
     """Use as few greys as it takes to keep the file small: no code packs noise below its entropy.
 
     This is computed in strips, for the code of a PNG file changes on its way. A
     flagged dot counts by its flags, for nobody sees its grey.
     """
     every = math.ceil(len(greys) / SAMPLED_ROWS)
-    symbols = np.where(flags[::every], GREYS + flags[::every].astype(np.intp), greys[::every])
-    kinds = GREYS + 256
+    found, codes = np.unique(flags[::every], return_inverse=True)
+    symbols = np.where(flags[::every], GREYS + codes.reshape(flags[::every].shape), greys[::every])
+    kinds = GREYS + len(found)
     symbols += (np.arange(len(symbols)) * STRIPS // len(symbols))[:, None] * kinds
     counts = np.bincount(symbols.ravel(), minlength=STRIPS * kinds).reshape(STRIPS, kinds)
     for step in range(1, GREYS // 3):
@@ -609,12 +629,12 @@ def outstanding(counts: NDArray[np.intp]) -> list[int]:
     return [int(number) for number in worst if counts[number] > usual + 5 * math.sqrt(usual + 1)]
 
 
-def outlined(inset: NDArray[np.uint8], flags: NDArray[np.uint8], reasons: Sequence[Reason]) -> NDArray[np.uint8]:
+def outlined(inset: NDArray[np.uint8], flags: NDArray[Any], reasons: Sequence[Reason]) -> NDArray[np.uint8]:
     """Draw a line inside the border of what is flagged, in the colour of the rarest reason."""
     flags = flags[::-1]
     colours = np.zeros(flags.shape, np.uint8)
     for reason in sorted(reasons, key=lambda reason: -reason.pixels):
-        colours[(flags & np.uint8(reason.bit)) != 0] = reason.colour
+        colours[(flags & flags.dtype.type(reason.bit)) != 0] = reason.colour
     dots = inset.copy().reshape(len(flags), ZOOM, -1, ZOOM)
     padded = np.pad(colours, 1)
     for side, neighbour in (

@@ -1,7 +1,7 @@
 """How many frames travel in one job of a cluster, and how long they take."""
 
-from collections.abc import Mapping, Sequence
-from math import ceil
+from collections.abc import Iterable, Mapping, Sequence
+from math import ceil, prod
 
 Shape = Sequence[int] | None
 # Seconds that a job of rule mask_light takes on one core: (any frame, and per million pixels), rounded
@@ -17,18 +17,16 @@ BATCH = 300.0  # s, what a job shall take
 LEAST = 15.0  # s, below which a job is not worth its own price, which is as much
 
 
-def seconds(shape: Shape, detector: str) -> float:
-    """Estimate how long masking a frame takes on one core, in s."""
-    rows, columns = shape or (0, 0)
+def seconds(shapes: Iterable[Shape], detector: str) -> float:
+    """Estimate how long masking a frame takes on one core, of images of such shapes, in s."""
     start, per_megapixel = SECONDS[detector]
-    return start + per_megapixel * rows * columns / 1e6
+    return start + per_megapixel * sum(prod(shape or (0,)) for shape in shapes) / 1e6
 
 
-def static_mask_seconds(shape: Shape, sources: int) -> float:
+def static_mask_seconds(shapes: Iterable[Shape], sources: int) -> float:
     """Estimate how long making a flat mask or a dark mask from files takes, in s."""
-    rows, columns = shape or (0, 0)
     start, per_megapixel = MAKING
-    return start + per_megapixel * sources * rows * columns / 1e6
+    return start + per_megapixel * sources * sum(prod(shape or (0,)) for shape in shapes) / 1e6
 
 
 def minutes(work: float, cores: int, attempt: int) -> int:

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ COMBINING_BYTES = 1e9
 NIGHT_PICTURES = ("results/pictures/night.png", "results/pictures/summary.html")
 Wildcards = Any
 """What a workflow engine fills the names of a rule's files with: an attribute for each name."""
-Masks = list[tuple[str, types.Frame]]
+Masks = matching.MaskSet
 """Masks that apply to a frame: the kind and the file of each."""
 
 
@@ -167,7 +168,7 @@ class Night:
     @cached_property
     def mask_sets(self) -> dict[str, Masks]:
         """The distinct sets of masks that apply to LIGHT frames, by the name of the combined mask."""
-        return {matching.set_id(found): found for found in map(self.matcher.applying, self.lights.values())}
+        return {found.id: found for found in map(self.matcher.applying, self.lights.values())}
 
     @cached_property
     def made_masks(self) -> dict[str, matching.MadeMask]:
@@ -274,7 +275,7 @@ class Night:
     def combined_mask_of(self, light: types.Frame) -> str:
         """Return the combined mask that applies to a LIGHT frame; empty if none does."""
         applying = self.matcher.applying(light)
-        return f"results/combined_masks/{matching.set_id(applying)}.fits" if applying else ""
+        return f"results/combined_masks/{applying.id}.fits" if applying else ""
 
     def light_inputs(self, wildcards: Wildcards) -> dict[str, list[Any]]:
         """Return the LIGHT frame and its combined mask; neither if it cannot be masked anyway.
@@ -338,19 +339,19 @@ class Night:
         """Digest all that a LIGHT frame is masked with, but for its pixels and masks."""
         if name not in self._recipes:
             applying = self.matcher.applying(self.lights[name])
-            combining = self._combining_recipe(matching.set_id(applying)) if applying else ""
+            combining = self._combining_recipe(applying.id) if applying else ""
             self._recipes[name] = records.digest_of([self._light_settings(name), combining, self.code("mask_light")])
         return self._recipes[name]
 
     def memory_of(self, name: str) -> int:
         """Estimate the memory of masking a frame, in MB."""
         light = self.lights[name]
-        rows, columns = light.shape or (1, 1)
-        return memory_of_masking((rows, columns), self.config["cosmic_rays"], types.tile_height(light))
+        shapes = [shape or (1, 1) for shape in light.shapes]
+        return memory_of_masking(shapes, self.config["cosmic_rays"], types.tile_height(light))
 
     def seconds_of(self, name: str) -> float:
         """Estimate how long masking a frame takes on one core, in s."""
-        return batches.seconds(self.lights[name].shape, self.config["cosmic_rays"]["detector"])
+        return batches.seconds(self.lights[name].shapes, self.config["cosmic_rays"]["detector"])
 
     def light_memory(self, wildcards: Wildcards, attempt: int) -> int:
         """Estimate the memory of masking a frame, in MB, more with each attempt."""
@@ -381,7 +382,7 @@ class Night:
                 for kind, mask in applying
                 if isinstance(mask, matching.MadeMask)
             ]
-            logs += [f"results/logs/combine_masks/{matching.set_id(applying)}.log"] if applying else []
+            logs += [f"results/logs/combine_masks/{applying.id}.log"] if applying else []
             statistics = self.place(f"results/statistics/{name}.json")
             if not self.problem(light) and self.is_outdated(name):
                 statistics = statistics.with_name(".out of date")
@@ -429,7 +430,8 @@ class Night:
             "names": [frame.path for frame in mask.sources],
             "cards": matching.type_cards(kind, self.config),
             "keywords": matching.keywords_to_keep(mask, self.config),
-            "shape": mask.shape,
+            "shapes": mask.shapes,
+            "images": [{"label": image.label, "cards": image.cards} for image in mask.images],
             "required": kind in self.config["required_masks"],
             "config": config,
         }
@@ -443,13 +445,13 @@ class Night:
 
     def static_mask_memory(self, wildcards: Wildcards, attempt: int) -> int:
         """Estimate the memory of making a mask, in MB."""
-        rows, columns = self.made_mask(wildcards).shape
+        rows, columns = max(self.made_mask(wildcards).shapes, key=prod)
         return int(attempt * (400 + rows * columns * 64 // 1_000_000 + COMBINING_BYTES // 1_000_000))
 
     def static_mask_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Estimate the run time of making a mask, in minutes."""
         mask = self.made_mask(wildcards)
-        return batches.minutes(batches.static_mask_seconds(mask.shape, len(mask.sources)), 1, attempt)
+        return batches.minutes(batches.static_mask_seconds(mask.shapes, len(mask.sources)), 1, attempt)
 
     def _records_of_made_masks(self, light: types.Frame) -> dict[str, str]:
         """Return by kind, for each mask of a LIGHT frame that is made, the file that lists what was left out."""
@@ -485,13 +487,13 @@ class Night:
 
     def combined_mask_memory(self, wildcards: Wildcards, attempt: int) -> int:
         """Estimate the memory of combining masks, in MB."""
-        rows, columns = self.mask_sets[wildcards.masks][0][1].shape
-        return attempt * (300 + rows * columns * 8 // 1_000_000)
+        pixels = sum(map(prod, self.mask_sets[wildcards.masks][0][1].shapes))
+        return attempt * (300 + pixels * 8 // 1_000_000)
 
     def combined_mask_labels(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what the report says of a combined mask's picture."""
         applying = self.mask_sets[wildcards.masks]
-        rows = [self._row(light) for light in self.lights.values() if self.matcher.applying(light) == applying]
+        rows = [self._row(light) for light in self.lights.values() if self.matcher.applying(light).id == applying.id]
         return {
             "mask": wildcards.masks,
             "kind": " and ".join(dict(applying)),
@@ -509,6 +511,7 @@ class Night:
             "grow": {kind: self.config["grow"][kind] for kind in ("flat", "dark")},
             "caption": "  ·  ".join(", ".join(sorted(found)) for found in values if found),
             "checksums": self.config["checksums"],
+            "images": applying.pairs(),
         }
 
     def _combining_recipe(self, masks: str) -> str:
@@ -521,7 +524,7 @@ class Night:
         """Return the digests of the masks of a set, under the names that they have in headers."""
         numbers: Counter[str] = Counter()
         found = {}
-        logs = [self.place(f"results/logs/combine_masks/{matching.set_id(applying)}.log")]
+        logs = [self.place(f"results/logs/combine_masks/{applying.id}.log")]
         for kind, mask in applying:
             numbers[kind] += 1
             if isinstance(mask, matching.MadeMask):

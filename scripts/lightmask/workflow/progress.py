@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from lightmask.bits import BITS
+from lightmask.bits import REASONS
 from lightmask.messages import CLEAR_LINE
 from lightmask.night import NOT_YET, number
 from lightmask.workflow.logs import failure, killed
@@ -186,9 +186,13 @@ def table(rows: Iterable[Mapping[str, Any]], seconds: float, where: Mapping[str,
     masked = [row for row in rows if row["pixels"]]
     pixels = sum(number(row["pixels"]) for row in masked)
     waiting = sum(str(row.get("problem", "")).endswith(NOT_YET) for row in rows)
-    failed = f"{len(rows) - len(masked) - waiting} failed"
-    lines = [("LIGHT frames", f"{len(masked)} masked", failed + f", {waiting} {NOT_YET}" * bool(waiting))]
-    for reason in ("masked", *(name.lower() for name in BITS)):
+    frames = len({row["path"] for row in rows})
+    done = len({row["path"] for row in masked})
+    failed = f"{frames - done - waiting} failed"
+    lines = [("LIGHT frames", f"{done} masked", failed + f", {waiting} {NOT_YET}" * bool(waiting))]
+    if len(masked) > done:
+        lines.append(("images", f"{len(masked)} masked", ""))
+    for reason in ("masked", *REASONS):
         count = sum(number(row[reason]) for row in masked)
         if count or reason == "masked":
             name = "masked pixels" if reason == "masked" else f"  {reason}"
