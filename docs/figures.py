@@ -58,17 +58,17 @@ def draw(masked: Path, picture: Path) -> None:
 
 
 def known_bad_pixels(folder: Path) -> None:
-    """Print how many cosmic-ray pixels a real frame has by each choice, and how many are known bad."""
+    """Print how many cosmic-ray pixels are found in a real frame with and without its known bad pixels."""
     name = "LPSEB35_g_20250530_034359.fits"
     image, _ = read(folder / name, name)
     known = np.zeros(image.data.shape, bool)
     for mask in ("mask_from_ccdmask.fits", "mask_from_dark_current.fits"):
         known |= read_mask(folder / mask, mask)[0]
     parameters = configuration.validated({})["cosmic_rays"]
-    for choice, given in (("ignore", None), ("mask", known)):
+    for choice, given in (("not given", None), ("given", known)):
         found = cosmicrays.detect(image.data, given, parameters)
         print(
-            f"known_bad_pixels: {choice}: {np.count_nonzero(found.mask)} cosmic-ray pixels, "
+            f"bad pixels are {choice} to the detector: {np.count_nonzero(found.mask)} pixels found, "
             f"{np.count_nonzero(found.mask & known)} of them known bad pixels; per iteration {found.iterations}"
         )
 
@@ -113,4 +113,4 @@ if __name__ == "__main__":
     if data.is_dir():
         known_bad_pixels(data)
     else:
-        print(f"no real frames in {data}: known_bad_pixels not measured")
+        print(f"no real frames in {data}: known bad pixels not measured")

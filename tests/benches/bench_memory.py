@@ -27,7 +27,7 @@ from bench import chosen, options
 
 from lightmask.fits.checksums import write
 from lightmask.fits.hdus import Hdu, image_header
-from lightmask.masks.frame import memory
+from lightmask.masks.search import memory
 from lightmask.night.configuration import validated
 
 SIDES = 1000, 2000, 4000, 8000, 20_000
@@ -123,7 +123,7 @@ def main():
             else:
                 frame = write_tiled(path, tile, shape, TYPES[name])
             (plain, seconds), (drawn, longer) = (peak(frame, combined, pictures) for pictures in (False, True))
-            estimated = memory(shape, validated({})["cosmic_rays"], height)
+            estimated = memory([shape], validated({})["cosmic_rays"], height)
             print(
                 f"| {title} | {side * side / 1e6:.0f} | {plain:.0f} | {drawn:.0f} | {estimated} "
                 f"| {seconds:.1f} | {longer:.1f} |",

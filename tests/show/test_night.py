@@ -148,7 +148,8 @@ def test_rates_and_seconds_are_shown_from_zero_on():
 
 def test_the_title_counts_frames_and_those_without_a_result():
     failed = row() | {"pixels": "", "cosmic": "", "events": "", "problem": "a.fits: broken"}
-    figure = night.night_figure([row(), row(), row(), failed], [1.0] * 4)
+    rows = [*(row(path=f"{number}.fits") for number in range(3)), failed]
+    figure = night.night_figure(rows, [1.0] * 4)
     assert figure.get_suptitle() == "4 LIGHT frames, 1 of them without a result"
 
 
