@@ -193,7 +193,7 @@ def test_a_bad_frame_costs_only_itself(start, night, work):
     (night / "truncated.fits").write_bytes(whole[:15000])
     (night / "text.fits").write_text("this is no FITS file")
     (night / "dangling.fits").symlink_to("nowhere.fits")
-    write_light(night / "cube.fits", shape=(1, 64, 80))
+    write_light(night / "cube.fits", shape=(3, 64, 80))
     write_light(night / "small.fits", shape=(32, 32))
     write_light(night / "flux.fits", BUNIT="Jy")
     run = start()
@@ -203,7 +203,7 @@ def test_a_bad_frame_costs_only_itself(start, night, work):
         "truncated.fits": "truncated: it ends before its pixels do",
         "text.fits": "not a FITS file: begins with",
         "dangling.fits": "a link that leads nowhere",
-        "cube.fits": "image of shape 80x64x1, expected two axes",
+        "cube.fits": "image of shape 80x64x3, expected two axes",
         "small.fits": "no flat mask applies (flat_mask.fits has shape 80x64, the frame 32x32)",
         "flux.fits": "BUNIT is 'Jy', expected adu or electron",
     }

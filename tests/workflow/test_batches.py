@@ -8,9 +8,9 @@ from lightmask.workflow import batches
 
 
 def test_seconds_grow_with_the_frame():
-    assert batches.seconds(None, "lightmask") < 1
-    assert batches.seconds((4096, 4096), "lightmask") == pytest.approx(3, abs=0.3)
-    assert batches.seconds((4096, 4096), "ccdproc") > 50
+    assert batches.seconds([None], "lightmask") < 1
+    assert batches.seconds([(4096, 4096)], "lightmask") == pytest.approx(3, abs=0.3)
+    assert batches.seconds([(4096, 4096)], "ccdproc") > 50
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_seconds_grow_with_the_frame():
 )
 def test_a_frame_takes_seconds_and_more_for_each_megapixel(shape, detector, expected):
     """As the table in the module says."""
-    assert batches.seconds(shape, detector) == pytest.approx(expected, rel=1e-12)
+    assert batches.seconds([shape], detector) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_frame_takes_seconds_and_more_for_each_megapixel(shape, detector, expe
     [(None, 7, 1.5), ((1000, 2000), 1, 3.5), ((2000, 1000), 3, 7.5), ((1, 1000), 2, 1.502)],
 )
 def test_a_mask_that_is_made_takes_seconds_for_each_megapixel_of_each_source(shape, sources, expected):
-    assert batches.static_mask_seconds(shape, sources) == pytest.approx(expected, rel=1e-12)
+    assert batches.static_mask_seconds([shape], sources) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(

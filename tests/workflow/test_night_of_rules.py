@@ -183,7 +183,7 @@ def test_static_masks_are_made_of_their_sources(tmp_path):
         wildcards = of(static_mask=name)
         assert night.static_mask_inputs(wildcards) == [str(folder / source) for source in wanted]
         task = night.static_mask_task(wildcards)
-        assert task["names"] == wanted and task["required"] and task["shape"] == (64, 80)
+        assert task["names"] == wanted and task["required"] and task["shapes"] == [(64, 80)]
         assert len(night.static_mask_files(wildcards, input=None)["stamps"]) == len(wanted)
         assert night.static_mask_memory(wildcards, 2) == 2 * night.static_mask_memory(wildcards, 1)
         assert night.static_mask_minutes(wildcards, 1) >= 5

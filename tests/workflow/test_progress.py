@@ -116,9 +116,10 @@ def test_durations_are_short(seconds, text):
 
 def test_the_table_sums_reasons_and_leaves_out_what_did_not_happen():
     row = {"pixels": "1000", "masked": "12", "flat": "10", "dark": "0", "cosmic": "3", "saturated": "0"}
-    row |= {"inherited": "0", "notfinite": "0", "remark": ""}
-    failed = dict.fromkeys(row, "")
-    text = table([row, row | {"remark": "odd"}, failed], 75, {"results": "here"})
+    row |= dict.fromkeys(("suspect", "inherited", "notfinite", "edge", "nodata"), "0") | {"remark": ""}
+    failed = dict.fromkeys(row, "") | {"path": "c.fits"}
+    rows = [row | {"path": "a.fits"}, row | {"path": "b.fits", "remark": "odd"}, failed]
+    text = table(rows, 75, {"results": "here"})
     lines = [line.split(maxsplit=2) for line in text.splitlines()]
     assert text.splitlines()[0].split() == ["LIGHT", "frames", "2", "masked", "1", "failed"]
     assert ["flat", "20", "1.000%"] in lines and ["cosmic", "6", "0.300%"] in lines

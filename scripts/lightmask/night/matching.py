@@ -13,7 +13,7 @@ from lightmask.fits import Header, Value
 from lightmask.night import names
 from lightmask.night.pairing import paired, shape_mismatch
 from lightmask.night.quantities import first
-from lightmask.night.types import DARK, DARK_MASK, FLAT, FLAT_MASK, Frame, Part
+from lightmask.night.types import DARK, DARK_MASK, FLAT, FLAT_MASK, Frame, Part, meaning_of
 
 FOLDER = "results/static_masks"
 RECORDS = "results/logs/sources"
@@ -47,10 +47,12 @@ def agreed(value: Value) -> Value:
         return value
 
 
-def is_combined(frame: Frame, keywords: Iterable[str]) -> bool:
+def is_combined(frame: Frame, config: dict[str, Any]) -> bool:
     """Return whether a frame's header says that it is a combination of several."""
+    if meaning_of(frame.cards, config).casefold().startswith("master"):
+        return True
     words = {"t": True, "true": True, "yes": True}
-    for keyword in keywords:
+    for keyword in config["frame_type"]["combined"]:
         value = frame.cards.get(keyword, False)
         if isinstance(value, str):
             value = words.get(value.casefold(), agreed(value))
@@ -79,7 +81,7 @@ def can_be_made(night: Iterable[Frame], config: dict[str, Any]) -> dict[str, lis
 
 def _made_mask(kind: str, frames: list[Frame], config: dict[str, Any]) -> MadeMask:
     wanted = kind == "dark"
-    sources = [f for f in frames if is_combined(f, config["frame_type"]["combined"]) == wanted] or frames
+    sources = [f for f in frames if is_combined(f, config) == wanted] or frames
     cards = {key: value for key, value in sources[0].cards.items() if key in config["match"][kind]}
     setting: list[Any] = [sources[0].shape, sorted((key, str(agreed(value))) for key, value in cards.items())]
     if sources[0].images:

@@ -1,5 +1,8 @@
 """What each file of a night is, as its header says: LIGHT frame, mask, flat, dark."""
 
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +14,17 @@ from lightmask.night import names
 from lightmask.night.quantities import first, problem_of_dark
 
 LIGHT, FLAT, DARK, FLAT_MASK, DARK_MASK = "light", "flat", "dark", "flat mask", "dark mask"
+OTHER = "other"
+"""Type of a file that the configuration says to leave alone."""
+OURS = "made by lightmask"
+KEYS = {LIGHT: "light", FLAT: "flat", DARK: "dark", FLAT_MASK: "flat_mask", DARK_MASK: "dark_mask"}
+"""Keys of the configuration by type."""
+TYPE_KEYWORDS = (
+    *("IMAGETYP", "OBSTYPE", "FRAME", "ESO DPR TYPE", "OBSMODE", "IMAGETYPE", "IMTYPE", "IMGTYPE", "IMAGTYPE"),
+    *("FRAMETYP", "FRAMETYPE", "EXPTYPE", "OBS_TYPE", "OBSTYP", "OBS-TYPE", "PICTTYPE", "DATATYPE", "DATATYP"),
+    *("DATA-TYP", "ESO DPR CATG"),
+)
+"""Keywords that a folder without a LIGHT frame is searched for: one of them may say what files are."""
 FOREIGN_RESULTS = "results of a run"
 """Type of a folder that another run of the workflow writes to, which is not searched."""
 OWN_KEYWORD = "LIGHTMASK VERSION"
@@ -103,7 +117,68 @@ def keywords_needed(config: dict[str, Any]) -> list[str]:
     lists.append([gain] if isinstance(gain, str) else [])
     detection = config["cosmic_rays"]
     lists += [[detection[key]] for key in ("gain", "readnoise", "satlevel") if isinstance(detection[key], str)]
-    return sorted({keyword for keywords in lists for keyword in keywords} | {OWN_KEYWORD, TILE_HEIGHT, "BUNIT"})
+    others = {OWN_KEYWORD, TILE_HEIGHT, "BUNIT", *TYPE_KEYWORDS}
+    return sorted({keyword for keywords in lists for keyword in keywords} | others)
+
+
+def _plain(meaning: str) -> str:
+    """Return a value of a type keyword without what does not count: case, blanks, ``-`` and ``_``."""
+    return re.sub(r"[\s_-]+", "", meaning).casefold()
+
+
+def meaning_of(cards: dict[str, Value], config: dict[str, Any]) -> str:
+    """Return what a header says that its file is: the first text among the keywords; empty if there is none."""
+    values = (cards.get(keyword) for keyword in config["frame_type"]["keywords"])
+    return next((value.strip() for value in values if isinstance(value, str) and value.strip()), "")
+
+
+def _patterns(config: dict[str, Any]) -> Callable[[str], str]:
+    """Return what gives the type of a path; empty where no pattern fits."""
+    asked = config["frame_type"]["paths"]
+    found = [
+        (type_, _compiled(pattern), "/" in pattern)
+        for type_, key in [*KEYS.items(), (OTHER, OTHER)]
+        for pattern in asked[key]
+    ]
+
+    def type_of(path: str) -> str:
+        name = path.rpartition("/")[2]
+        return next((type_ for type_, pattern, whole in found if pattern.fullmatch(path if whole else name)), "")
+
+    return type_of
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern of paths: ``**/`` any folders, ``**`` anything, ``*`` any part of a name, ``?`` a letter."""
+    words = {"**/": "(.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern.removeprefix("./"))
+    return re.compile("".join(words.get(part) or re.escape(part) for part in parts), re.IGNORECASE | re.DOTALL)
+
+
+def not_masked(found: Iterable[Frame]) -> str:
+    """Count, in one line, the files that are neither masked nor used to mask others; empty if there is none."""
+    used = {*KEYS, FOREIGN_RESULTS, ""}
+    counted = Counter(frame.type for frame in found if frame.type not in used)
+    return ", ".join(f"{count} {type_}" for type_, count in counted.most_common())
+
+
+def likely_lights(values: Counter[str], config: dict[str, Any]) -> str:
+    """Return the most frequent of the values of a type keyword that does not mean anything else; empty for none."""
+    known = {_plain(meaning) for type_, key in KEYS.items() if type_ != LIGHT for meaning in config["frame_type"][key]}
+    calibration = re.compile("bias|zero|dark|flat|arc|lamp|focus|test|mask|comp|sky|cal", re.IGNORECASE)
+    chosen = (v for v, _ in values.most_common() if _plain(v) not in known and not calibration.search(v))
+    return next(chosen, "")
+
+
+def types_at_hand(found: Iterable[Frame]) -> dict[str, Counter[str]]:
+    """Count the values of keywords that may say what files are, by keyword, the one in most files first."""
+    values: dict[str, Counter[str]] = {}
+    for frame in found:
+        for keyword in TYPE_KEYWORDS:
+            value = frame.cards.get(keyword)
+            if isinstance(value, str) and value.strip():
+                values.setdefault(keyword, Counter())[value.strip()] += 1
+    return dict(sorted(values.items(), key=lambda item: -item[1].total()))
 
 
 def frames(files: dict[str, Any], config: dict[str, Any]) -> list[Frame]:
@@ -112,24 +187,15 @@ def frames(files: dict[str, Any], config: dict[str, Any]) -> list[Frame]:
     Two files whose results would have the same name are both a problem, and
     so is one whose results would lie below a file of another's.
     """
-    meanings = {
-        meaning.strip().casefold(): type_
-        for type_, key in (
-            (LIGHT, "light"),
-            (FLAT, "flat"),
-            (DARK, "dark"),
-            (FLAT_MASK, "flat_mask"),
-            (DARK_MASK, "dark_mask"),
-        )
-        for meaning in config["frame_type"][key]
-    }
+    meanings = {_plain(meaning): type_ for type_, key in KEYS.items() for meaning in config["frame_type"][key]}
+    by_path = _patterns(config)
     found = []
     for path, entry in files.items():
         cards, problem = entry["cards"], entry["problem"]
-        meaning = str(first(cards, config["frame_type"]["keywords"]))
-        type_ = meanings.get(meaning.casefold(), meaning)
+        meaning = meaning_of(cards, config)
+        type_ = by_path(path) or meanings.get(_plain(meaning), meaning)
         if OWN_KEYWORD in cards and type_ not in (FLAT_MASK, DARK_MASK):
-            type_ = "made by lightmask"
+            type_ = OURS
         type_ = entry.get("type", type_)
         if type_ == DARK and not problem:
             problem = problem_of_dark(cards, config)

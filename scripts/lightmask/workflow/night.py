@@ -1,6 +1,8 @@
 """The night that a run masks: which frames and masks there are, and what each rule takes and makes of them."""
 
+import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
@@ -42,6 +44,17 @@ class Outcome(NamedTuple):
     statistics: Path
     log: Path
     logs_of_masks: list[Path]
+
+
+def yaml_text(value: Any) -> str:
+    """Return plain values as one line of YAML that a user can paste."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {yaml_text(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(yaml_text, value)) + "]"
+    return (
+        str(value) if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*( [A-Za-z0-9_-]+)*", str(value)) else json.dumps(str(value))
+    )
 
 
 class Night:
@@ -151,14 +164,32 @@ class Night:
         return chosen
 
     def _no_light(self) -> str:
-        types = self.config["frame_type"]
+        asked = self.config["frame_type"]
         kinds = Counter(f.type or f.problem or "type not given" for f in self.frames)
         listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        return (
-            f"frames: no LIGHT frame in {messages.printable(str(self.config['frames']))}; found "
-            f"{messages.printable(listed) or 'no FITS file'}; expected {' or '.join(types['keywords'])} to be one of "
-            f"{', '.join(types['light'])} (see frame_type in the configuration)"
+        return messages.printable(
+            f"frames: no LIGHT frame in {self.config['frames']}; found {listed or 'no FITS file'}; expected "
+            f"{' or '.join(asked['keywords'])} to be one of {', '.join(asked['light'])}{self._hint_of_types()}"
         )
+
+    def _hint_of_types(self) -> str:
+        """Say which keywords the files do have that may say what they are, as a line to paste."""
+        at_hand = types.types_at_hand(self.frames)
+        listed = "; ".join(
+            f"{keyword}: {', '.join(f'{value} ({count})' for value, count in values.most_common(8))}"
+            for keyword, values in [*at_hand.items()][:3]
+        )
+        for keyword, values in at_hand.items():
+            if likely := types.likely_lights(values, self.config):
+                setting = yaml_text({"keywords": [keyword], "light": [likely]})
+                return f"; the headers say {listed}; write --config 'frame_type={setting}' if {likely} is a LIGHT frame"
+        folders = Counter(f.path.rpartition("/")[0] for f in self.frames if not f.problem)
+        if not folders:
+            return ""
+        said = f"; the headers say {listed}" if listed else ""
+        folder = max(folders, key=lambda name: ("light" in name.lower() or "sci" in name.lower(), folders[name]))
+        setting = yaml_text({"paths": {"light": [f"{folder}/*" if folder else "*"]}})
+        return f"{said}; write --config 'frame_type={setting}' with the pattern of your LIGHT frames"
 
     @cached_property
     def matcher(self) -> matching.MaskMatcher:
@@ -183,11 +214,17 @@ class Night:
 
     def warnings(self) -> Iterator[str]:
         """List what is left out: files of unknown type, masks that cannot be used, results without a frame."""
+        if counted := types.not_masked(self.frames):
+            yield messages.printable(f"not masked: {counted} (frame_type says what is a LIGHT frame)")
         untyped = [frame.path for frame in self.frames if not frame.type and not frame.problem]
         if untyped:
             listed = messages.printable(", ".join(untyped[:5])) + ", ..." * bool(untyped[5:])
             keywords = ", ".join(self.config["frame_type"]["keywords"])
-            yield f"{len(untyped)} files have none of {keywords} in the header and are not masked: {listed}"
+            number = "1 file has" if len(untyped) == 1 else f"{len(untyped)} files have"
+            yield (
+                f"not masked: {number} none of {keywords} in the header: {listed}; frame_type: paths says what files are "
+                "by their names and folders"
+            )
         lacking = {
             kind
             for light in self.lights.values()
