@@ -85,7 +85,10 @@ def test_what_is_wrong_with_the_folder_is_reported_once_it_is_known(start, tmp_p
     (tmp_path / "raw/broken.fits").write_text("no FITS")
     run = start(names=[*NAMES, "untyped.fits", "broken.fits"])
     assert run.returncode != 0
-    assert "1 files have none of IMAGETYP in the header and are not masked: untyped.fits" in run.output
+    assert (
+        "not masked: 1 file has none of IMAGETYP, OBSTYPE, FRAME, ESO DPR TYPE, OBSMODE in the header: untyped.fits; "
+        in run.output
+    )
     assert "broken.fits: not a FITS file" in run.output
     assert (tmp_path / "out of it/results/masked/a.fits").exists()
 

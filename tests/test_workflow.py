@@ -244,7 +244,7 @@ def test_a_broken_mask_is_told_once_and_no_old_result_passes_for_a_new_one(start
     [
         ("frames=nowhere", "frames: found nothing at"),
         ("frames=empty", "frames: no LIGHT frame in empty; found no FITS file"),
-        ("frames=bias", "frames: no LIGHT frame in bias; found 1 BIAS; expected IMAGETYP to be one of LIGHT"),
+        ("frames=bias", "frames: no LIGHT frame in bias; found 1 BIAS; expected IMAGETYP or "),
         ("frame=night", "configuration: frame: unknown key; did you mean frames?"),
         ("cosmic_rays={sigclip: high}", "configuration: cosmic_rays.sigclip: found 'high'; expected a number"),
     ],

@@ -73,7 +73,7 @@ def test_flats_are_taken_uncombined_and_darks_combined_where_there_are_such():
     ],
 )
 def test_the_header_says_what_is_combined(cards, expected):
-    assert matching.is_combined(a_dark(**cards), CONFIG["frame_type"]["combined"]) == expected
+    assert matching.is_combined(a_dark(**cards), CONFIG) == expected
 
 
 def test_a_frame_with_a_problem_makes_no_mask():

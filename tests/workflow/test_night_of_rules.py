@@ -7,6 +7,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from conftest import CHECKOUT, write_calibrations, write_light, write_mask, write_night
 
 from lightmask.errors import FrameError
@@ -256,8 +257,9 @@ def test_what_is_left_out_is_reported(night, folder, tmp_path):
     (tmp_path / "results/masked").mkdir(parents=True)
     (tmp_path / "results/masked/gone.fits").touch()
     untyped, foreign, orphan = night().warnings()
-    assert untyped.startswith("7 files have none of IMAGETYP in the header and are not masked: untyped0.fits, ")
-    assert untyped.endswith("untyped4.fits, ...")
+    keywords = "IMAGETYP, OBSTYPE, FRAME, ESO DPR TYPE, OBSMODE"
+    assert untyped.startswith(f"not masked: 7 files have none of {keywords} in the header: untyped0.fits, ")
+    assert "untyped4.fits, ...; frame_type: paths says what files are" in untyped
     assert foreign.startswith("other: holds the results of another run and is not searched")
     assert orphan == "results/masked/gone.fits: no LIGHT frame stands behind it any more; delete it"
 
@@ -291,7 +293,7 @@ def test_a_folder_without_a_light_frame_is_reported_with_what_it_holds(night, fo
     for path in [*folder.rglob("*.fits")]:
         if "mask" not in path.name:
             path.unlink()
-    with pytest.raises(FrameError, match=r"found 1 dark mask, 1 flat mask; expected IMAGETYP to be one of LIGHT, "):
+    with pytest.raises(FrameError, match=r"found 1 dark mask, 1 flat mask; expected IMAGETYP or "):
         night().lights  # noqa: B018
 
 
@@ -345,3 +347,24 @@ def test_the_demo_night_is_planned_before_it_is_made(tmp_path):
     name = next(iter(night.lights))
     assert night.light_inputs(of(frame=name))["frame"] == [f"results/demo/{night.lights[name].path}"]
     assert night.light_files(of(frame=name), input=None)["stamps"] == [None]
+
+
+@pytest.mark.parametrize(
+    ("cards", "setting"),
+    [
+        ({"IMGTYPE": "Sci, 2"}, {"keywords": ["IMGTYPE"], "light": ["Sci, 2"]}),
+        ({"EXPTYPE": "yes"}, {"keywords": ["EXPTYPE"], "light": ["yes"]}),
+        ({}, {"paths": {"light": ["lights/r: 'x'/*"]}}),
+    ],
+)
+def test_where_no_light_is_found_a_line_to_paste_is_given(night, folder, cards, setting):
+    for path in [*folder.rglob("*.fits")]:
+        path.unlink()
+    (folder / "lights/r: 'x'").mkdir(parents=True)
+    write_light(folder / "lights/r: 'x'/a.fits", IMAGETYP=None, **cards)
+    write_light(folder / "bias.fits", IMAGETYP="BIAS")
+    with pytest.raises(FrameError) as caught:
+        night().lights  # noqa: B018
+    pasted = yaml.safe_load(str(caught.value).partition("'frame_type=")[2].rpartition("'")[0])
+    assert pasted == setting
+    assert [*night({"frame_type": pasted}).lights]

@@ -127,9 +127,11 @@ def _plain(meaning: str) -> str:
 
 
 def meaning_of(cards: dict[str, Value], config: dict[str, Any]) -> str:
-    """Return what a header says that its file is: the first text among the keywords; empty if there is none."""
-    values = (cards.get(keyword) for keyword in config["frame_type"]["keywords"])
-    return next((value.strip() for value in values if isinstance(value, str) and value.strip()), "")
+    """Return what a header says that its file is, by the first keyword that says something; empty if none does."""
+    found = ((keyword, cards.get(keyword, "")) for keyword in config["frame_type"]["keywords"])
+    # Some cameras count their frames in FRAME.
+    texts = (str(value).strip() for keyword, value in found if isinstance(value, str) or keyword != "FRAME")
+    return next(filter(None, texts), "")
 
 
 def _patterns(config: dict[str, Any]) -> Callable[[str], str]:

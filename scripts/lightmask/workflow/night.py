@@ -52,9 +52,8 @@ def yaml_text(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {yaml_text(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(yaml_text, value)) + "]"
-    return (
-        str(value) if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*( [A-Za-z0-9_-]+)*", str(value)) else json.dumps(str(value))
-    )
+    is_word = re.fullmatch(r"(?!(?i:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][\w-]*( [\w-]+)*", value, re.ASCII)
+    return value if is_word else json.dumps(value)
 
 
 class Night:
@@ -222,8 +221,8 @@ class Night:
             keywords = ", ".join(self.config["frame_type"]["keywords"])
             number = "1 file has" if len(untyped) == 1 else f"{len(untyped)} files have"
             yield (
-                f"not masked: {number} none of {keywords} in the header: {listed}; frame_type: paths says what files are "
-                "by their names and folders"
+                f"not masked: {number} none of {keywords} in the header: {listed}; frame_type: paths says what files "
+                "are by their names and folders"
             )
         lacking = {
             kind
