@@ -1,6 +1,8 @@
 """What the rules need to know of a night, without a workflow engine."""
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -365,6 +367,7 @@ def test_where_no_light_is_found_a_line_to_paste_is_given(night, folder, cards, 
     write_light(folder / "bias.fits", IMAGETYP="BIAS")
     with pytest.raises(FrameError) as caught:
         night().lights  # noqa: B018
-    pasted = yaml.safe_load(str(caught.value).partition("'frame_type=")[2].rpartition("'")[0])
+    pasted = shlex.split(re.search("--config (.*) (if that is|with the pattern)", str(caught.value))[1])
+    pasted = yaml.safe_load(pasted[0].removeprefix("frame_type="))
     assert pasted == setting
     assert [*night({"frame_type": pasted}).lights]

@@ -128,9 +128,10 @@ def _plain(meaning: str) -> str:
 
 def meaning_of(cards: dict[str, Value], config: dict[str, Any]) -> str:
     """Return what a header says that its file is, by the first keyword that says something; empty if none does."""
-    found = ((keyword, cards.get(keyword, "")) for keyword in config["frame_type"]["keywords"])
+    found = ((keyword, cards.get(keyword)) for keyword in config["frame_type"]["keywords"])
     # Some cameras count their frames in FRAME.
-    texts = (str(value).strip() for keyword, value in found if isinstance(value, str) or keyword != "FRAME")
+    said = (value for keyword, value in found if isinstance(value, str) or (value is not None and keyword != "FRAME"))
+    texts = (str(value).strip() for value in said)
     return next(filter(None, texts), "")
 
 

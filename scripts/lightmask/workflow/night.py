@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
@@ -180,15 +181,15 @@ class Night:
         )
         for keyword, values in at_hand.items():
             if likely := types.likely_lights(values, self.config):
-                setting = yaml_text({"keywords": [keyword], "light": [likely]})
-                return f"; the headers say {listed}; write --config 'frame_type={setting}' if {likely} is a LIGHT frame"
+                setting = shlex.quote(f"frame_type={yaml_text({'keywords': [keyword], 'light': [likely]})}")
+                return f"; the headers say {listed}; write --config {setting} if that is a LIGHT frame"
         folders = Counter(f.path.rpartition("/")[0] for f in self.frames if not f.problem)
         if not folders:
             return ""
         said = f"; the headers say {listed}" if listed else ""
         folder = max(folders, key=lambda name: ("light" in name.lower() or "sci" in name.lower(), folders[name]))
         setting = yaml_text({"paths": {"light": [f"{folder}/*" if folder else "*"]}})
-        return f"{said}; write --config 'frame_type={setting}' with the pattern of your LIGHT frames"
+        return f"{said}; write --config {shlex.quote(f'frame_type={setting}')} with the pattern of your LIGHT frames"
 
     @cached_property
     def matcher(self) -> matching.MaskMatcher:
