@@ -43,7 +43,12 @@ def kind(rule: Config) -> str:
     if "enum" in rule:
         return " or ".join(f"`{value}`" for value in rule["enum"])
     types = [rule["type"]] if isinstance(rule["type"], str) else rule["type"]
-    words = {"array": "list", "object": "names and values", "string": "text", "integer": "whole number"}
+    words = {
+        "array": "list",
+        "object": "value and unit" if "units" in rule else "names and values",
+        "string": "text",
+        "integer": "whole number",
+    }
     text = " or ".join(words.get(name, name) for name in types)
     if "items" in rule and "enum" in rule["items"]:
         text += " of " + ", ".join(f"`{value}`" for value in rule["items"]["enum"])

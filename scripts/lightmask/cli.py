@@ -15,7 +15,7 @@ from lightmask import SNAKEFILE, __version__
 from lightmask.errors import FrameError, needed
 from lightmask.fits import Value
 from lightmask.messages import printable
-from lightmask.night import GAIN, READNOISE, configfiles, configuration, matching, quantities, types
+from lightmask.night import configfiles, configuration, matching, readout, types
 from lightmask.workflow import DEMO, Night, is_runnable
 
 SCANNED = ("file", "type", "masks", "gain", "read noise", "problem")
@@ -218,10 +218,8 @@ def _described(mask: types.Frame) -> str:
 
 def _numbers(cards: dict[str, Value], config: dict[str, Any]) -> tuple[str, str]:
     """Return gain and read noise as a run would use them."""
-    settings = config["cosmic_rays"]
-    gain = quantities.value(settings["gain"], cards, GAIN, "cosmic_rays: gain")
-    quantities.check_unit(cards, gain, config, "cosmic_rays: gain")
-    return f"{gain:g}", f"{quantities.value(settings['readnoise'], cards, READNOISE, 'cosmic_rays: readnoise'):g}"
+    found = readout(config | {"sections": "ignore", "amplifiers": []}, cards, {}, (1, 1)).amplifiers[0]
+    return "measured" if found.gain is None else f"{found.gain:g}", f"{found.readnoise:g}"
 
 
 if __name__ == "__main__":

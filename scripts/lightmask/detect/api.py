@@ -38,7 +38,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lightmask.detect import arguments
 from lightmask.detect.arguments import Parameters, check_parameters
@@ -255,7 +255,7 @@ def detect_in_bands(images: Images, bands: list[Band], parameters: Parameters, v
 
 
 def mask_cosmics(
-    read: Callable[[slice], tuple[NDArray[Any], BoolArray | None]],
+    read: Callable[[slice], tuple[Any, ...]],
     shape: tuple[int, int],
     *,
     verbose: bool = False,
@@ -266,8 +266,8 @@ def mask_cosmics(
     Parameters
     ----------
     read : callable
-        Returns image [adu] and mask (or None) of a slice of rows; it is called
-        for the same rows more than once.
+        Returns image [adu] and mask (or None) of a slice of rows, and, if there are such, the
+        background [adu] and the variance [adu^2]; it is called for the same rows more than once.
     shape : (int, int)
         Of the whole image [pixel].
     verbose : bool

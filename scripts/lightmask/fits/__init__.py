@@ -23,6 +23,7 @@ from lightmask.fits.images import (
     read_images,
     read_mask,
     readable,
+    says_nothing,
     unchanged,
 )
 from lightmask.fits.roles import Roles
@@ -61,6 +62,7 @@ __all__ = [
     "readable",
     "records",
     "remove",
+    "says_nothing",
     "shape_text",
     "stamp_of",
     "unchanged",

@@ -7,6 +7,7 @@ import hashlib
 import io
 import math
 import os
+import re
 import stat
 import tempfile
 import zlib
@@ -43,6 +44,10 @@ REPLACED = "changed since the folder was searched; start again"
 RoleOf = Callable[[Header, int], str]
 """Returns what an HDU is for, of its header and its place in the file."""
 AS_KNOWN = Roles()
+NEVER_ZERO = re.compile(r"E?GAIN[A-H]?|EXPTIME|EXPOSURE|SATURAT\w|SATLEVEL|MAXLIN")
+"""Keywords whose value cannot be zero: some cameras write zero for what they do not know."""
+SAME_TIME = 0.02
+"""Exposure times that differ by no more than this fraction are the same: one of them may count the shutter."""
 BAND = 2**20
 """Pixels of a band: a few arrays of them fit the cache."""
 KEPT = 2**24
@@ -123,7 +128,8 @@ class Image:
     more_than_mask : bool
         Whether the MASK extension holds other values than 0 and 1.
     header : Header
-        Cards of the image, then those of the primary HDU; what is blank in the image counts as lacking.
+        Cards of the image, then those of the primary HDU; what says nothing in the image counts as lacking: what is
+        blank, or zero where zero cannot be.
     place : int
         Of its HDU in the file.
     label : str
@@ -132,6 +138,8 @@ class Image:
         Its EXTVER, where that tells the images of a file apart, else it counts from 1.
     companions : dict
         By role (``mask``, ``error``, ...) the HDUs that belong to it.
+    own : Header
+        Cards of the image alone.
     """
 
     data: Any
@@ -142,6 +150,7 @@ class Image:
     label: str = ""
     number: int = 1
     companions: dict[str, list[Hdu]] = field(default_factory=dict)
+    own: Header = field(default_factory=Header)
 
 
 @contextmanager
@@ -520,7 +529,9 @@ def read_images(
         with readable(name):
             data = Pixels(hdu)
         header = hdu.header if place == 0 else _filled(hdu.header, headers[0])
-        images.append(Image(data, mask, more_than_mask, header, place, label, number, companions))
+        for remarked in _contradictions(hdu.header, headers[0], label or hdu.name) if place else ():
+            remark(remarked)
+        images.append(Image(data, mask, more_than_mask, header, place, label, number, companions, hdu.header))
     return images
 
 
@@ -559,12 +570,32 @@ def _companions(
 
 def _filled(own: Header, primary: Header) -> Header:
     """Return the cards of an image, then those of the primary HDU; what is blank in the image counts as lacking."""
-    blank = [keyword for keyword in own.keywords() if _is_blank(own[keyword]) and keyword in primary]
+    blank = [keyword for keyword in own.keywords() if says_nothing(keyword, own[keyword]) and keyword in primary]
     return Header([*own.without(*blank).cards, *primary.cards])
 
 
-def _is_blank(value: Value | None) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+def says_nothing(keyword: str, value: Value | None) -> bool:
+    """Return whether a value counts as lacking: it is blank, or zero where zero cannot be."""
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (value == 0 and not isinstance(value, bool) and bool(NEVER_ZERO.fullmatch(keyword)))
+
+
+def _contradictions(own: Header, primary: Header, label: str) -> Iterator[str]:
+    """List what the header of an image says otherwise than the primary header, where only one can be true."""
+    for keyword in ("BUNIT", "EXPTIME", "EXPOSURE"):
+        ours, theirs = own.get(keyword), primary.get(keyword)
+        if says_nothing(keyword, ours) or says_nothing(keyword, theirs):
+            continue
+        numbers = [value for value in (ours, theirs) if isinstance(value, int | float)]
+        if len(numbers) == 2:  # noqa: SIM102 - two questions
+            if abs(numbers[0] - numbers[1]) <= SAME_TIME * max(map(abs, numbers)):
+                continue
+        if str(ours).strip().casefold() != str(theirs).strip().casefold():
+            yield (
+                f"{keyword} is {ours!r} in the header of {label or 'the image'} and {theirs!r} in the primary header; "
+                "the former counts; correct the wrong one"
+            )
 
 
 def read_image(hdus: list[Hdu], name: str, number: int | None = None, role_of: RoleOf = AS_KNOWN) -> Image:

@@ -13,6 +13,8 @@ from lightmask.masks.flags import count_text, grown
 from lightmask.masks.provenance import add_card, add_source
 from lightmask.night import FLAG_OF_KIND
 
+WHOLE = (0, 0, False)
+
 
 def combine(masks: list[tuple[str, np.ndarray]]) -> np.ndarray:
     """Combine masks of several kinds into one image of flags.
@@ -72,8 +74,8 @@ def combine_files(
     recipe : str, optional
         `lightmask.fits.records.digest_of` what the masks are combined with, for the header.
     images : sequence of dict, optional
-        Of `lightmask.night.matching.MaskSet.pairs`, where the frames have several images: the result has an
-        extension for each.
+        Of `lightmask.night.matching.MaskSet.pairs`, where the frames have several images, or are windows of the
+        masks: of several the result has an extension for each.
 
     Raises
     ------
@@ -83,21 +85,23 @@ def combine_files(
     with ExitStack() as files:
         read = [files.enter_context(opened(file, name, checksums)) for _, file, name in masks]
         found = [mask_images(hdus, name) for (hdus, _), (_, _, name) in zip(read, masks, strict=True)]
-        parts = images or [{"label": "", "cards": {}, "places": [0] * len(masks)}]
+        parts = images or [{"label": "", "cards": {}, "shape": None, "places": [0] * len(masks)}]
         combined = []
         for part in parts:
             try:
                 combined.append(
                     combine(
                         [
-                            (kind, grown(_not_zero(pixels, place, name), radii[kind]))
-                            for (kind, _, name), pixels, place in zip(masks, found, part["places"], strict=True)
+                            (kind, _cut(grown(_not_zero(pixels, place, name), radii[kind]), cut, part["shape"]))
+                            for (kind, _, name), pixels, place, cut in zip(
+                                masks, found, part["places"], part.get("cuts") or [WHOLE] * len(masks), strict=True
+                            )
                         ]
                     )
                 )
             except ValueError as error:
                 raise FrameError(f"{', '.join(name for _, _, name in masks)}: {error}") from None
-    if images:
+    if len(parts) > 1:
         hdus = [Hdu(image_header((), np.dtype(np.uint8)))]
         for number, (part, flags) in enumerate(zip(parts, combined, strict=True), 1):
             hdus.append(image_hdu(flags, extension=str(part["cards"].get("EXTNAME") or "MASK")))
@@ -123,6 +127,14 @@ def combine_files(
         numbers[kind] += 1
         add_source(header, f"{kind}{numbers[kind]}", name, digest)
     write(hdus, output)
+
+
+def _cut(mask: np.ndarray, cut: Sequence[int], shape: Sequence[int] | None) -> np.ndarray:
+    """Return the part of a mask that an image needs, of which the rows may be turned."""
+    row, column, turned = cut
+    if turned:
+        mask = mask[::-1]
+    return mask if shape is None else mask[row : row + shape[0], column : column + shape[1]]
 
 
 def _not_zero(images: list[Pixels], place: int, name: str) -> np.ndarray:

@@ -15,12 +15,11 @@ from lightmask.detect import mask_cosmics, median_of
 from lightmask.detect import pixels_at_a_time as pixels_of_bands
 from lightmask.errors import needed
 from lightmask.fits import bands, fill
-from lightmask.night import GAIN, READNOISE, SATLEVEL, quantities
 
 Parameters = Mapping[str, Any]
 Mask = NDArray[np.bool_]
-Read = Callable[[slice], tuple[NDArray[Any], Mask | None]]
-"""Gives finite data and the mask, if there is one, of some rows."""
+Read = Callable[[slice], tuple[NDArray[Any], Mask | None, NDArray[Any] | None]]
+"""Returns finite data, the mask and the background, if there are such, of some rows."""
 LEAST_SIDE = 7
 """Astroscrappy writes beyond its memory where an image is smaller than its filters."""
 FILLED_FROM = 2
@@ -43,37 +42,7 @@ class Detection:
     iterations: list[int]
 
 
-def resolve(config: Mapping[str, Any], header: quantities.Cards) -> dict[str, Any]:
-    """Replace header keywords among detection parameters by the values they stand for.
-
-    Parameters
-    ----------
-    config : dict
-        The configuration, of which ``cosmic_rays``, ``unit`` and ``unit_names`` count:
-        ``gain`` (e-/adu), ``readnoise`` (e-) and ``satlevel`` (e-) may be the name of a
-        header keyword.
-    header : Header or mapping
-        The frame's header.
-
-    Returns
-    -------
-    dict
-        The keys of ``cosmic_rays``, with numbers.
-
-    Raises
-    ------
-    FrameError
-        If a keyword is missing or its value is no number in range, or if the
-        frame's unit and the gain contradict each other.
-    """
-    resolved = dict(config["cosmic_rays"])
-    for key, quantity in (("gain", GAIN), ("readnoise", READNOISE), ("satlevel", SATLEVEL)):
-        resolved[key] = quantities.value(resolved[key], header, quantity, f"cosmic_rays: {key}")
-    quantities.check_unit(header, resolved["gain"], config, "cosmic_rays: gain")
-    return resolved
-
-
-def detect(data: Any, mask: Any, parameters: Parameters) -> Detection:
+def detect(data: Any, mask: Any, parameters: Parameters, background: Any = None) -> Detection:
     """Find cosmic rays with the detector that the parameters name.
 
     Parameters
@@ -84,7 +53,9 @@ def detect(data: Any, mask: Any, parameters: Parameters) -> Detection:
     mask : ndarray of bool or None
         Pixels that the detector leaves alone; same shape. Of both, rows are taken in bands.
     parameters : dict
-        The configuration's ``cosmic_rays``, `resolve`d.
+        The configuration's ``cosmic_rays``, with numbers for gain, read noise and saturation level.
+    background : ndarray or None
+        What to take off the data before, in their unit: its noise is not smoothed.
 
     Returns
     -------
@@ -101,7 +72,7 @@ def detect(data: Any, mask: Any, parameters: Parameters) -> Detection:
         lower, upper = (median_of(finite_values, data.dtype, upper) for upper in (False, True))
         return lower if lower == upper else np.mean((lower, upper))
 
-    def read(rows: slice) -> tuple[NDArray[Any], Mask | None]:
+    def read(rows: slice) -> tuple[NDArray[Any], Mask | None, NDArray[Any] | None]:
         top = max(rows.start - FILLED_FROM, 0)
         inner = slice(rows.start - top, rows.stop - top)
         values, known = data[top : rows.stop + FILLED_FROM], None if mask is None else mask[rows]
@@ -109,7 +80,7 @@ def detect(data: Any, mask: Any, parameters: Parameters) -> Detection:
         if not finite.all():
             values = fill(values, finite, overall)
             known = ~finite[inner] if known is None else known | ~finite[inner]
-        return values[inner], known
+        return values[inner], known, None if background is None else background[rows]
 
     keywords = {key: value for key, value in parameters.items() if key != "detector"}
     return DETECTORS[parameters["detector"]](read, data.shape, keywords)
@@ -151,8 +122,8 @@ def _ccdproc(read: Read, shape: tuple[int, int], keywords: Parameters) -> Detect
 
     if min(shape) < LEAST_SIDE:
         raise ValueError(f"an image of {shape[1]}x{shape[0]} is too small for the detector ccdproc")
-    data, mask = read(slice(0, shape[0]))
-    keywords = dict(keywords)
+    data, mask, background = read(slice(0, shape[0]))
+    keywords = dict(keywords) if background is None else {**keywords, "inbkg": background}
     if keywords["psfk"] is not None:
         keywords["psfk"] = np.array(keywords["psfk"], np.float32)
     # The gain has been checked against the unit of the data, and gain times

@@ -5,9 +5,9 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,14 @@ from lightmask.fits import (
     whole_file,
     write,
 )
-from lightmask.masks import cosmicrays
 from lightmask.masks.events import Events, write_regions
 from lightmask.masks.flags import Flags, count_text
+from lightmask.masks.inherited import Inherited, inherited
+from lightmask.masks.nodata import WithoutData, without_data
 from lightmask.masks.provenance import add_card, add_source
-from lightmask.masks.search import flag_pixels, statistics
+from lightmask.masks.search import flag_pixels, measured_gain, statistics
 from lightmask.messages import timed, warn
+from lightmask.night import Readout, camera_of, readout
 
 SOURCE_OF_MASK = re.compile(r"LIGHTMASK (FLAT|DARK)\d+( SHA256)?")
 WCS = re.compile(
@@ -45,7 +47,14 @@ WCS = re.compile(
     r"[AB]P?_(ORDER|DMAX|\d_\d)"
 )
 """Cards of world coordinates. Those of tables of distortions are not among them: they name other HDUs."""
-UNITS = {"gain": "[e-/adu]", "readnoise": "[e-]", "satlevel": "[e-]", "sigclip": "[sigma]", "psffwhm": "[pixel]"}
+UNITS = {
+    "gain": "[e-/adu]",
+    "readnoise": "[e-]",
+    "satlevel": "[e-]",
+    "sigclip": "[sigma]",
+    "psffwhm": "[pixel]",
+    "exposure": "[s]",
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class Masked:
     statistics : dict
         Number of pixels of each reason, and more: what the statistics of a frame have of each image.
     parameters : dict
-        What the detector was given.
+        What the detector was given, by the name of its card.
     events : Events or None
         Its cosmic rays, if they are drawn or listed.
     """
@@ -69,7 +78,7 @@ class Masked:
     image: Image
     flags: NDArray[np.int16]
     statistics: dict[str, Any]
-    parameters: cosmicrays.Parameters
+    parameters: dict[str, Any]
     events: Events | None
 
 
@@ -101,8 +110,8 @@ def mask_frame(
     output, statistics_file : path
         FITS and JSON file to write.
     config : dict
-        ``cosmic_rays``, ``masked``, ``grow``, ``unit``, ``unit_names`` and ``checksums`` of
-        the configuration.
+        ``cosmic_rays``, ``masked``, ``grow``, ``unit``, ``unit_names``, ``cameras``, ``table_keywords``, ``sections``,
+        ``amplifiers``, ``bayer``, ``no_data``, ``inherit`` and ``checksums`` of the configuration.
     draw : callable, optional
         Draws the frame: it is called with what was found in each image, as
         `lightmask.show.draw_frame` takes it. The statistics then say too how many
@@ -139,8 +148,6 @@ def mask_frame(
             remarks: list[str] = []
             hdus, digest = files.enter_context(opened(frame, name, config["checksums"], remarks.append))
             images = read_images(hdus, name, remark=remarks.append)
-            for remark in remarks:
-                warn(remark)
             static: dict[str, Pixels] = {}
             sources: list[tuple[str, Value]] = []
             if combined is not None:
@@ -154,7 +161,10 @@ def mask_frame(
                     f"{_called(name, image)}: shape {shape_text(image.data.shape)}, its masks {shape}; "
                     "it changed since the folder was searched, start again"
                 )
-            found.append(_search(image, known, _called(name, image), config, bool(draw or regions), bool(draw)))
+            search = _Search(image, known, _called(name, image), config, remarks)
+            found.append(search.searched(bool(draw or regions), bool(draw)))
+        for remark in remarks:
+            warn(remark)
         with timed("writing"):
             hdus = _with_flags(hdus, found, config["masked"], name)
             header = hdus[0].header
@@ -194,27 +204,90 @@ def _called(name: str, image: Image) -> str:
     return f"{name}[{image.label}]" if image.label else name
 
 
-def _search(
-    image: Image, static: Pixels | None, name: str, config: dict[str, Any], with_events: bool, with_sources: bool
-) -> Masked:
-    """Find what is wrong in one image."""
-    try:
-        parameters = cosmicrays.resolve(config, image.header)
-    except FrameError as error:
-        raise FrameError(f"{name}: {error}") from None
-    try:
-        with timed("detection"):
-            flags, iterations = flag_pixels(image, static, parameters, config["grow"])
-    except ValueError as error:  # the detector's own refusal of a parameter
-        raise FrameError(f"{name}: {error}") from None
-    counted = {"image": image.label, **statistics(flags, config["masked"], iterations)}
-    events = None
-    if with_events:
-        with timed("events"):
-            events = Events(image.data, flags)
-            if with_sources:
-                counted |= {"events": len(events), "on_sources": events.on_sources()}
-    return Masked(image, flags, counted, parameters, events)
+@dataclass
+class _Search:
+    """The search of one image of a frame."""
+
+    image: Image
+    static: Pixels | None
+    name: str
+    config: dict[str, Any]
+    remarks: list[str]
+
+    def searched(self, with_events: bool, with_sources: bool) -> Masked:
+        """Find what is wrong in the image."""
+        try:
+            how = readout(self.config, self.image.header, self.image.own, self.image.data.shape)
+        except FrameError as error:
+            raise FrameError(f"{self.name}: {error}") from None
+        image, lacking = self.image, without_data(self.image.data, self.image.header, self.config["no_data"])
+        if lacking is not None:
+            image = replace(image, data=WithoutData(image.data, lacking))
+        how = self._with_gain(how, image)
+        self._remark(how.remarks)
+        try:
+            with timed("detection"):
+                flags, iterations = flag_pixels(
+                    image,
+                    self.static,
+                    self.config["cosmic_rays"],
+                    how,
+                    self.config["grow"],
+                    self._inherited(),
+                    lacking,
+                )
+        except ValueError as error:  # the detector's own refusal of a parameter
+            raise FrameError(f"{self.name}: {error}") from None
+        counted = {"image": image.label, **statistics(flags, self.config["masked"], iterations)}
+        events = None
+        if with_events:
+            with timed("events"):
+                events = Events(image.data, flags)
+                if with_sources:
+                    counted |= {"events": len(events), "on_sources": events.on_sources()}
+        return Masked(self.image, flags, counted, _parameters(self.config["cosmic_rays"], how), events)
+
+    def _remark(self, lines: Iterable[str]) -> None:
+        self.remarks += [f"{self.name}: {line}" if self.image.label else line for line in lines]
+
+    def _with_gain(self, how: Readout, image: Image) -> Readout:
+        """Return the readout with a gain, measured where neither header nor configuration has one."""
+        if all(each.gain is not None for each in how.amplifiers):
+            return how
+        noise = how.amplifiers[0].readnoise
+        gain = measured_gain(image.data, noise, how.window)
+        self._remark(
+            [
+                f"gain: auto finds no gain in the header; {gain:.4g} e- per count fits the noise of the frame with a "
+                f"read noise of {noise:g} e-, and is used; set cosmic_rays: gain if you know it"
+            ]
+        )
+        return how.measured(gain)
+
+    def _inherited(self) -> Inherited | None:
+        """Return the bad pixels of the masks that came with the image."""
+        masks = self.image.companions.get("mask", [])
+        if not masks:
+            return None
+        camera = camera_of(self.image.header, self.config["cameras"])
+        return inherited(masks, self.image.data.shape, camera, self.config["inherit"], self.name, self.remarks.append)
+
+
+def _parameters(settings: Mapping[str, Any], how: Readout) -> dict[str, Any]:
+    """Return what cards say of a search: the numbers of each amplifier in the place of settings."""
+    found = dict(settings)
+    if len(how.amplifiers) == 1:
+        (one,) = how.amplifiers
+        found |= {"gain": (one.gain or 1) / how.exposure, "readnoise": one.readnoise, "satlevel": one.satlevel}
+    else:
+        for key in ("gain", "readnoise", "satlevel"):
+            del found[key]
+        for each in how.amplifiers:
+            numbers = {"gain": (each.gain or 1) / how.exposure, "readnoise": each.readnoise, "satlevel": each.satlevel}
+            found |= {f"{key} {each.name}": value for key, value in numbers.items()}
+    if how.exposure != 1:
+        found["exposure"] = how.exposure
+    return found
 
 
 def _total(counted: list[dict[str, Any]]) -> dict[str, Any]:
@@ -350,7 +423,7 @@ def _add_result(header: Header, found: Masked) -> None:
             if value is None:
                 continue
             value = hashlib.sha256(np.array(value, np.float32).tobytes()).hexdigest()[:32]
-        add_card(header, key, value, UNITS.get(key, ""))
+        add_card(header, key, value, UNITS.get(key.partition(" ")[0], ""))
     for reason in [*bits.REASONS, "masked"]:
         add_card(header, f"{reason} pixels", counted[reason], count_text(counted[reason], counted["pixels"]))
     for number, count in enumerate(counted["iterations"], 1):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from lightmask.bits import Flag
 from lightmask.fits import Image, Pixels, bands
 from lightmask.masks import cosmicrays
 from lightmask.masks.flags import Flags
+from lightmask.masks.planes import common_level, planes
+from lightmask.night import Amplifier, Readout
 
 # Measured (tests/benches/bench_memory.py): the interpreter and what it loads; the detector at work, most of all on
 # 64-bit pixels with NaN among them, where float32 takes a third; flags of all pixels, what is found, and what is
@@ -21,13 +24,18 @@ BASE_BYTES = 150_000_000
 BYTES_HELD = {"lightmask": 36, "ccdproc": 96}
 BYTES_OF_FLAGS = 4.5
 BYTES_OF_TILES = 26
+SAMPLED_ROWS = 500
+"""Of which a gain is measured."""
 
 
 def flag_pixels(
     image: Image,
     static: NDArray[np.uint8] | Pixels | None,
     parameters: cosmicrays.Parameters,
+    readout: Readout,
     radii: Mapping[str, float] | None = None,
+    inherited: Any = None,
+    lacking: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.int16], list[int]]:
     """Find every reason not to trust a pixel of an image.
 
@@ -37,13 +45,19 @@ def flag_pixels(
     Parameters
     ----------
     image : Image
-        Its pixels, in adu or electrons, and its own mask.
+        Its pixels, in adu or electrons.
     static : ndarray of uint8 or Pixels or None
         Flags of the combined mask, of the same shape: the known bad pixels.
     parameters : dict
-        The configuration's ``cosmic_rays``, resolved.
+        The configuration's ``cosmic_rays``.
+    readout : Readout
+        How the image was read out. What is outside its window is EDGE, and nothing else.
     radii : dict, optional
         By how many pixels each reason grows (the combined mask has grown already).
+    inherited : ndarray of bool or alike, optional
+        Where the frame's own masks are; rows are taken of it.
+    lacking : ndarray of bool, optional
+        Where there are no data: such pixels are NaN in the image, and NODATA, not NOTFINITE.
 
     Returns
     -------
@@ -52,29 +66,36 @@ def flag_pixels(
     iterations : list of int
         Pixels that the detector found in each iteration.
     """
-    own = [] if image.mask is None else [image.mask]
-    hit = cosmicrays.detect(image.data, _Union(own) if own else None, parameters)
     found = np.zeros(image.data.shape, bits.DTYPE)
-    found[hit.mask] = Flag.COSMIC
-    if static is not None and hit.mask.any() and any(static[rows].any() for rows in bands(static.shape)):
-        iterations = hit.iterations
+    own = [] if inherited is None else [inherited]
+    iterations: list[int] = []
+    given = _of_detector(parameters, readout)
+    for plane in planes(image.data, readout):
+        parts = [plane.part(mask) for mask in own]
+        hit = cosmicrays.detect(plane.data, _Union(parts) if parts else None, given, plane.background)
+        here = found[plane.place]
+        here[hit.mask] = Flag.COSMIC
+        iterations = [sum(both) for both in zip_longest(iterations, hit.iterations, fillvalue=0)]
+        known = plane.part(static)
+        if known is None or not hit.mask.any() or not any(known[rows].any() for rows in bands(plane.shape)):
+            continue
         del hit  # an image of a byte a pixel, while the detector is at work
-        withheld = cosmicrays.detect(image.data, _Union([*own, static]), parameters).mask
-        for rows in bands(found.shape):
-            found[rows][(found[rows] != 0) & ~withheld[rows]] = Flag.SUSPECT
+        withheld = cosmicrays.detect(plane.data, _Union([*parts, known]), given, plane.background).mask
+        for rows in bands(plane.shape):
+            here[rows][(here[rows] != 0) & ~withheld[rows]] = Flag.SUSPECT
         del withheld
-    else:
-        iterations = hit.iterations
     for rows in bands(found.shape):
         data, here = image.data[rows], found[rows]
-        # In float32, as detectors compute it; NaN is not saturated.
-        with np.errstate(over="ignore"):  # what float32 cannot hold is saturated
-            electrons = data if parameters["gain"] == 1 else data * parameters["gain"]
-            electrons = electrons.astype(np.float32, copy=False)
-        here[electrons >= np.float32(parameters["satlevel"])] |= np.int16(Flag.SATURATED)
-        here[~np.isfinite(data)] |= np.int16(Flag.NOTFINITE)
-        if image.mask is not None:
-            here[image.mask[rows] != 0] |= np.int16(Flag.INHERITED)
+        for amplifier in readout.amplifiers:
+            part = slice(max(amplifier.rows.start - rows.start, 0), max(amplifier.rows.stop - rows.start, 0))
+            _flag_saturated(data[part, amplifier.columns], here[part, amplifier.columns], amplifier)
+        wrong = ~np.isfinite(data)
+        if lacking is not None:
+            here[lacking[rows]] |= np.int16(Flag.NODATA)
+            wrong &= ~lacking[rows]
+        here[wrong] |= np.int16(Flag.NOTFINITE)
+        if inherited is not None:
+            here[inherited[rows]] |= np.int16(Flag.INHERITED)
     flags = Flags(found)
     for reason in bits.REASONS:
         if reason not in ("flat", "dark"):
@@ -82,7 +103,67 @@ def flag_pixels(
     if static is not None:  # it has grown already
         for rows in bands(found.shape):
             found[rows] |= static[rows]
+    rows, columns = readout.window
+    for outside in (
+        np.s_[: rows.start],
+        np.s_[rows.stop :],
+        np.s_[rows, : columns.start],
+        np.s_[rows, columns.stop :],
+    ):
+        found[outside] = Flag.EDGE
     return found, iterations
+
+
+def _of_detector(parameters: cosmicrays.Parameters, readout: Readout) -> dict[str, Any]:
+    """Return what the detector is given: numbers of the amplifier, or of electrons that several have made."""
+    if len(readout.amplifiers) == 1:
+        (one,) = readout.amplifiers
+        return {**parameters, "gain": one.gain, "readnoise": one.readnoise, "satlevel": one.satlevel}
+    least = min(each.readnoise for each in readout.amplifiers)
+    return {**parameters, "gain": 1.0, "readnoise": least, "satlevel": common_level(readout.amplifiers)}
+
+
+def _flag_saturated(data: NDArray[Any], found: NDArray[np.int16], amplifier: Amplifier) -> None:
+    """Flag what is at or above the level of an amplifier."""
+    # In float32, as detectors compute it; NaN is not saturated.
+    with np.errstate(over="ignore"):  # what float32 cannot hold is saturated
+        electrons = data if amplifier.gain == 1 else data * amplifier.gain
+        electrons = electrons.astype(np.float32, copy=False)
+    found[electrons >= np.float32(amplifier.satlevel)] |= np.int16(Flag.SATURATED)
+
+
+def measured_gain(data: Any, readnoise: float, window: tuple[slice, slice]) -> float:
+    """Measure the gain that fits the noise of an image.
+
+    The variance of differences of neighbours is that of the sky's electrons and of the read noise.
+
+    Parameters
+    ----------
+    data : ndarray or Pixels
+        The image.
+    readnoise : float
+        In e-.
+    window : (slice, slice)
+        Rows and columns that show the sky.
+
+    Returns
+    -------
+    float
+        In electrons per count of the file; 1 where the image has no noise.
+    """
+    rows, columns = window
+    step = max((rows.stop - rows.start) // SAMPLED_ROWS, 1)
+    sample = [np.asarray(data[row : row + 1], float)[0, columns] for row in range(rows.start, rows.stop, step)]
+    differences = np.concatenate([row[2:] - row[:-2] for row in sample])  # two apart: colours
+    values = np.concatenate(sample)
+    differences, values = differences[np.isfinite(differences)], values[np.isfinite(values)]
+    if not differences.size:
+        return 1.0
+    noise = 1.4826 * float(np.median(np.abs(differences - np.median(differences)))) / math.sqrt(2)
+    sky = max(float(np.median(values)), 0.0)
+    if noise == 0 or (sky == 0 and readnoise == 0):
+        return 1.0
+    return (sky + math.sqrt(sky * sky + 4 * noise * noise * readnoise * readnoise)) / (2 * noise * noise)
 
 
 @dataclass(frozen=True)
@@ -92,21 +173,23 @@ class _Union:
     masks: list[Any]
 
     def __getitem__(self, rows: slice) -> NDArray[np.bool_]:
-        return np.logical_or.reduce([mask[rows] != 0 for mask in self.masks])
+        found: NDArray[np.bool_] = np.logical_or.reduce([mask[rows] != 0 for mask in self.masks])
+        return found
 
 
 def statistics(found: NDArray[np.int16], masked_by: Iterable[str], iterations: list[int]) -> dict[str, Any]:
-    """Count the pixels of each reason, and those that MASK masks."""
+    """Count the pixels of each reason, and those that MASK masks; of the fraction, EDGE is no part."""
     masked, reasons = 0, dict.fromkeys(bits.REASONS, 0)
+    counted = [reason for reason in masked_by if reason != "edge"]
     for rows in bands(found.shape):
         flags = Flags(found[rows])
-        masked += flags.count(*masked_by)
+        masked += flags.count(*counted)
         for reason in reasons:
             reasons[reason] += flags.count(reason)
     return {
         "pixels": found.size,
         "masked": masked,
-        "fraction": masked / found.size,
+        "fraction": masked / max(found.size - reasons["edge"], 1),
         **reasons,
         "iterations": iterations,
     }

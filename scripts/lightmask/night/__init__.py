@@ -1,10 +1,12 @@
 """What a folder holds, and what its headers say: files, types, masks that apply, configuration, tables."""
 
-from lightmask.night import names, quantities
+from lightmask.night import cameras, names, quantities
+from lightmask.night.cameras import Camera, camera_of
 from lightmask.night.configuration import validated
 from lightmask.night.matching import FLAG_OF_KIND
 from lightmask.night.names import from_cell
 from lightmask.night.quantities import GAIN, READNOISE, SATLEVEL, exposure_of, gain_of
+from lightmask.night.readout import Amplifier, Readout, readout
 from lightmask.night.remarks import YEARS, Row, exposure_area, number, rate_unit
 from lightmask.night.summary import FRAME_COLUMNS, NOT_YET, summary_rows, write_csv, write_summary
 
@@ -16,7 +18,12 @@ __all__ = [
     "READNOISE",
     "SATLEVEL",
     "YEARS",
+    "Amplifier",
+    "Camera",
+    "Readout",
     "Row",
+    "camera_of",
+    "cameras",
     "configfiles",
     "configuration",
     "exposure_area",
@@ -29,6 +36,7 @@ __all__ = [
     "number",
     "quantities",
     "rate_unit",
+    "readout",
     "summary",
     "summary_rows",
     "types",

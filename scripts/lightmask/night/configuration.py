@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightmask.messages import printable
-from lightmask.night import matching
+from lightmask.night import cameras, matching
 
 if TYPE_CHECKING:  # it takes long to import, and jobs, which get a checked configuration, need it not
     from jsonschema.exceptions import ValidationError
@@ -86,14 +86,32 @@ def validated(config: Config) -> Config:
     validator = Draft202012Validator(schema())
     problems = [text for error in validator.iter_errors(complete) for text in _explained(error)]
     if isinstance(complete, dict):
-        problems += _unusable(complete)
+        problems += [*_unusable(complete), *_without_unit(complete)]
     problems = problems or list(_unwritable(complete))
     if problems:
         raise ValueError("\n".join(sorted(map(printable, problems))))
+    _add_cameras(complete, config)
     for key, (section, other) in {"gain": ("cosmic_rays", "gain"), "exposure": ("table_keywords", "exposure")}.items():
         if complete["make_dark_mask"][key] is None:
             complete["make_dark_mask"][key] = complete[section][other]
     return complete
+
+
+def _add_cameras(complete: Config, given: Config) -> None:
+    """Read the user's cameras, and compare masks and frames by the keywords of cameras where the user names none."""
+    others = complete["cameras"] = cameras.read(complete["cameras"])
+    keywords = {key: cameras.of_kind(key, others) for key in ("filter", "binning", "temperature")}
+    asked = {section: given.get(section) or {} for section in ("match", "table_keywords")}
+    wanted = (
+        ("match", "flat", ("filter", "binning")),
+        ("match", "dark", ("binning",)),
+        ("match", "temperature", ("temperature",)),
+        ("table_keywords", "filter", ("filter",)),
+    )
+    for section, key, kinds in wanted:
+        if key not in asked[section]:
+            more = [keyword for kind in kinds for keyword in keywords[kind]]
+            complete[section][key] = list(dict.fromkeys([*complete[section][key], *more]))
 
 
 def of_run(config: Config, work: str | os.PathLike[str] = ".") -> Config:
@@ -239,6 +257,10 @@ def _typed(value: Any, rule: Config) -> Any:
     if isinstance(value, list):
         return [_typed(item, rule.get("items", {})) for item in value]
     types = rule.get("type", [])
+    if isinstance(value, dict) and "units" in rule:
+        return {key: _typed(inner, rule) if key == "value" else inner for key, inner in value.items()}
+    if isinstance(value, dict):
+        return {key: _typed(inner, rule.get("properties", {}).get(key, {})) for key, inner in value.items()}
     for name in [types] if isinstance(types, str) else types:
         if isinstance(value, str) and name in READERS:
             with suppress(ValueError, KeyError):
@@ -265,6 +287,32 @@ def _unusable(config: Config, above: str = "") -> Iterator[str]:
             lengths = {len(row) for row in value} | {len(value)}
             if len(lengths) > 1 or 0 in {length % 2 for length in lengths}:
                 yield f"configuration: {above}{key}: found {_shown(value)}; expected rows of one odd length, as many"
+
+
+def _without_unit(config: Config) -> Iterator[str]:
+    """Find quantities with a unit that have another form than ``{value: 60000, unit: adu}``."""
+    rules = schema()["properties"]
+    for section in ("cosmic_rays", "make_dark_mask"):
+        for key, rule in rules[section]["properties"].items():
+            value = config.get(section, {}).get(key) if isinstance(config.get(section), dict) else None
+            if "units" not in rule or not isinstance(value, dict):
+                continue
+            inner = value.get("value")
+            units = rule["units"]
+            if {*value} != {"value", "unit"} or value["unit"] not in units:
+                expected = f"{{value: ..., unit: {' or '.join(units)}}}"
+            elif isinstance(inner, dict | bool) or inner is None or _is_wrong(inner, rule):
+                expected = "a number, a keyword or a list of keywords as value"
+            else:
+                continue
+            yield f"configuration: {section}.{key}: found {_shown(value)}; expected {expected}"
+
+
+def _is_wrong(value: Any, rule: Config) -> bool:
+    """Return whether a value breaks the rule of its key."""
+    from jsonschema import Draft202012Validator
+
+    return not Draft202012Validator(rule).is_valid(value)
 
 
 def _not_finite(value: Any) -> bool:

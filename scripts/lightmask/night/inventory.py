@@ -29,15 +29,17 @@ from lightmask.fits import (
     labels,
     read_headers,
     readable,
+    says_nothing,
     stamp_of,
     whole_file,
 )
 from lightmask.night import names
 from lightmask.night.types import FOREIGN_RESULTS
+from lightmask.night.window import WINDOW
 
 MOST_AHEAD = 1.0
 """Seconds that clocks of machines may differ: no frame is masked sooner."""
-PAIRING = ("EXTNAME", "EXTVER", "DETSEC", "CCDSEC", "AMPNAME")
+PAIRING = ("EXTNAME", "EXTVER", "AMPNAME", *WINDOW)
 """Keywords by which images of one file are paired with those of another."""
 MOST_UNPACKED = 2**28
 """Bytes that the search unpacks of a file to come to its image: a few seconds' work. A few kB may hold any number."""
@@ -169,9 +171,9 @@ def _cards(sources: list[Header], keywords: Iterable[str]) -> dict[str, Value]:
             value = header.get(keyword)
             if isinstance(value, str):
                 value = value.strip()
-            if value is not None:
+            if value is not None and (keyword not in found or not says_nothing(keyword, value)):
                 found[keyword] = value
-            if value is not None and value != "":
+            if not says_nothing(keyword, value):
                 break
     return found
 
@@ -275,7 +277,7 @@ class Inventory:
     keywords : list of str
         What to take from each header.
     code : str
-        Digest of the code that reads headers. What is wrong with a file is read again by another one.
+        Digest of the code that reads headers. All files are read again by another one.
     """
 
     folder: Path
@@ -309,7 +311,7 @@ class Inventory:
             entry: dict[str, Any] = known.get(path) or {}
             stamp = stamp_of(status) if isinstance(status, os.stat_result) else None
             unchanged = stamp and (entry.get("stamp") or [])[: len(stamp)] == stamp
-            if not unchanged or (entry["problem"] and not same_code):
+            if not unchanged or not same_code:
                 entry = _read(self.folder / path, self.keywords, status)
             if isinstance(status, os.stat_result) and status.st_mtime > time.time() + MOST_AHEAD:
                 entry = entry if stat.S_ISDIR(status.st_mode) else _refused_as_ahead(entry, status.st_mtime)

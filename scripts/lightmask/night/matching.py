@@ -1,19 +1,20 @@
 """Which masks apply to a LIGHT frame, and which can be made of flats and darks."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite
+from math import inf, isfinite
 from pathlib import PurePosixPath
 from typing import Any
 
 from lightmask.bits import Flag
 from lightmask.fits import Header, Value
 from lightmask.night import names
-from lightmask.night.pairing import paired, shape_mismatch
+from lightmask.night.pairing import cuts
 from lightmask.night.quantities import first
 from lightmask.night.types import DARK, DARK_MASK, FLAT, FLAT_MASK, Frame, Part, meaning_of
+from lightmask.night.window import WHOLE, WINDOW, Cut
 
 FOLDER = "results/static_masks"
 RECORDS = "results/logs/sources"
@@ -71,18 +72,42 @@ def can_be_made(night: Iterable[Frame], config: dict[str, Any]) -> dict[str, lis
     found: dict[str, list[MadeMask]] = {}
     for kind, type_ in MADE_FROM.items():
         groups: dict[tuple, list[Frame]] = {}
-        for frame in night:
-            if frame.type == type_ and not frame.problem:
-                setting = [agreed(frame.cards.get(keyword, "")) for keyword in config["match"][kind]]
-                groups.setdefault((frame.shape, repr(frame.images), *setting), []).append(frame)
+        usable = [frame for frame in night if frame.type == type_ and not frame.problem]
+        degrees = _degrees(usable, config["match"]) if kind == "dark" else {}
+        for frame in usable:
+            setting = [agreed(frame.cards.get(keyword, "")) for keyword in (*config["match"][kind], *WINDOW)]
+            alike = (frame.shape, repr(frame.images), *setting, degrees.get(frame.path, ""))
+            groups.setdefault(alike, []).append(frame)
         found[kind] = [_made_mask(kind, frames, config) for frames in groups.values()]
     return found
+
+
+def _degrees(darks: Iterable[Frame], match: dict[str, Any]) -> dict[str, float]:
+    """Return a temperature for each dark that has one: that of the coldest of those within the tolerance."""
+    found = {dark.path: value for dark in darks if (value := temperature(dark, match["temperature"])) is not None}
+    groups: dict[str, float] = {}
+    first_of_group = -inf
+    for path, value in sorted(found.items(), key=lambda item: item[1]):
+        if value > first_of_group + match["temperature_tolerance"]:
+            first_of_group = value
+        groups[path] = first_of_group
+    return groups
+
+
+def temperature(frame: Frame, keywords: Iterable[str]) -> float | None:
+    """Return the temperature of a detector, in degrees, by the first keyword that holds a number."""
+    for keyword in keywords:
+        value = frame.cards.get(keyword)
+        if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+            return float(value)
+    return None
 
 
 def _made_mask(kind: str, frames: list[Frame], config: dict[str, Any]) -> MadeMask:
     wanted = kind == "dark"
     sources = [f for f in frames if is_combined(f, config) == wanted] or frames
-    cards = {key: value for key, value in sources[0].cards.items() if key in config["match"][kind]}
+    compared = {*config["match"][kind], *WINDOW, *(config["match"]["temperature"] if kind == "dark" else ())}
+    cards = {key: value for key, value in sources[0].cards.items() if key in compared}
     setting: list[Any] = [sources[0].shape, sorted((key, str(agreed(value))) for key, value in cards.items())]
     if sources[0].images:
         setting.append(repr(sources[0].images))
@@ -127,17 +152,26 @@ FLAG_OF_KIND = {"flat": Flag.FLAT, "dark": Flag.DARK}
 KIND_OF_TYPE = {type_: kind for kind, type_ in TYPES.items()}
 
 
-def mismatch(mask: Frame, light: Frame, keywords: list[str]) -> str:
-    """Say why a mask does not apply to a LIGHT frame, or give an empty string.
+def mismatch(mask: Frame, light: Frame, kind: str, match: dict[str, Any]) -> str:
+    """Say why a mask does not apply to a LIGHT frame, or return an empty string.
 
-    It applies where the shapes agree and every keyword that both carry agrees;
-    a number agrees with the same number written in another way.
+    It applies where a part of it covers the frame and every keyword that both carry agrees; a number agrees
+    with the same number written in another way, and, for masks of darks, a temperature with one near it.
     """
     if mask.problem:
         return mask.problem
-    if other := shape_mismatch(mask, light):
+    other = cuts(mask, light)
+    if isinstance(other, str):
         return other
-    for keyword in keywords:
+    for keyword in match["temperature"] if kind == "dark" else ():
+        degrees = [temperature(frame, [keyword]) for frame in (mask, light)]
+        if None in degrees:
+            continue
+        of_mask, of_light = (value or 0.0 for value in degrees)
+        if abs(of_mask - of_light) > match["temperature_tolerance"]:
+            return f"has {keyword} {of_mask:g}, the frame {of_light:g} (match: temperature_tolerance)"
+        break
+    for keyword in match[kind]:
         if keyword in mask.cards and keyword in light.cards:
             theirs, ours = mask.cards[keyword], light.cards[keyword]
             if theirs != ours and agreed(theirs) != agreed(ours):
@@ -152,9 +186,20 @@ class MaskSet(list[tuple[str, Frame]]):
     ----------
     images : tuple of Part
         Those of the frame, if it has several: its combined mask has an image for each.
+    parts : list of list of (int, Cut)
+        For each mask, and each image of the frame, which image of the mask it needs, and which part of that.
+    shapes : list of tuple
+        Of the images of the frame.
     """
 
     images: tuple[Part, ...] = ()
+    parts: Sequence[list[tuple[int, Cut]]] = ()
+    shapes: Sequence[tuple[int, ...]] = ()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether a mask is of another window than the frame, or turned."""
+        return any(part != WHOLE for of_mask in self.parts for _, part in of_mask)
 
     @cached_property
     def id(self) -> str:
@@ -162,21 +207,31 @@ class MaskSet(list[tuple[str, Frame]]):
         lines = sorted(f"{kind}:{mask.path}" for kind, mask in self)
         if self.images:
             lines.append(repr(self.images))
+        if self.is_cut:
+            lines.append(repr((self.parts, self.shapes)))
         return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:10]
 
     def pairs(self) -> list[dict[str, Any]]:
-        """Return label and cards of each image of the frame, and the places of the images that mask it.
+        """Return label and cards of each image of the frame, and what of each mask it needs.
 
         Returns
         -------
         list of dict
-            ``label``, ``cards`` and ``places``, one for each mask; empty where all files have one image.
+            ``label``, ``cards``, ``shape``, and for each mask the place of its image in ``places`` and in ``cuts`` the
+            first row, the first column and whether rows are turned; empty where all files have one image and one window.
         """
-        whole = Frame("", images=self.images)
-        places = [paired(mask, whole) for _, mask in self] if self.images else []
+        if not self.images and not self.is_cut:
+            return []
+        images = self.images or (Part("", self.shapes[0], {}),)
         return [
-            {"label": image.label, "cards": image.cards, "places": [place[number] for place in places]}
-            for number, image in enumerate(self.images)
+            {
+                "label": image.label,
+                "cards": image.cards,
+                "shape": image.shape,
+                "places": [of_mask[number][0] for of_mask in self.parts],
+                "cuts": [list(of_mask[number][1]) for of_mask in self.parts],
+            }
+            for number, image in enumerate(images)
         ]
 
 
@@ -201,7 +256,8 @@ class MaskMatcher:
         for kind in FLAG_OF_KIND:
             wanted = {TYPES[kind]: choices[kind] != "make", MADE_FROM[kind]: choices[kind] != "folder"}
             self.unusable[kind] = [f for f in night if f.problem and wanted.get(f.type)]
-        self._keywords = sorted({keyword for of_kind in self.match.values() for keyword in of_kind})
+        compared = {*self.match["flat"], *self.match["dark"], *self.match["temperature"], *WINDOW}
+        self._keywords = sorted(compared)
         # Thousands of frames have a handful of settings; each is asked for many times.
         self._found: dict[tuple, MaskSet] = {}
         self._found_of: dict[str, MaskSet] = {}
@@ -212,14 +268,15 @@ class MaskMatcher:
             alike = (light.shape, repr(light.images), *map(light.cards.get, self._keywords))
             if alike not in self._found:
                 found = MaskSet((kind, mask) for kind in self.groups for mask in self._applying(kind, light))
-                found.images = light.images
+                found.images, found.shapes = light.images, light.shapes
+                found.parts = [part for _, mask in found if not isinstance(part := cuts(mask, light), str)]
                 self._found[alike] = found
             self._found_of[light.path] = self._found[alike]
         return self._found_of[light.path]
 
     def _applying(self, kind: str, light: Frame) -> list[Frame]:
         for group in self.groups[kind]:
-            if found := [mask for mask in group if not mismatch(mask, light, self.match[kind])]:
+            if found := [mask for mask in group if not mismatch(mask, light, kind, self.match)]:
                 return found
         return []
 
@@ -239,7 +296,7 @@ class MaskMatcher:
         parts = []
         for kind in lacking:
             reasons = [
-                f"{mask.path} {mismatch(mask, light, self.match[kind])}"
+                f"{mask.path} {mismatch(mask, light, kind, self.match)}"
                 for group in (*self.groups[kind], self.unusable[kind])
                 for mask in group
             ]

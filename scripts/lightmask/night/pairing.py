@@ -1,9 +1,10 @@
 """Which image of one file belongs to which of another: of a mask to those of a frame."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from lightmask.fits import Value, shape_text
+from lightmask.fits import Value
 from lightmask.night.types import Frame, Part
+from lightmask.night.window import Cut, cut
 
 Key = tuple[Value, ...]
 
@@ -59,8 +60,8 @@ def paired(mask: Frame, light: Frame) -> list[int] | str:
     )
 
 
-def shape_mismatch(mask: Frame, light: Frame) -> str:
-    """Say in which image a mask has another shape than a frame; empty where all agree.
+def cuts(mask: Frame, light: Frame) -> list[tuple[int, Cut]] | str:
+    """Return for each image of a frame the place of its mask among those of the mask's file, and which part of it.
 
     Parameters
     ----------
@@ -69,23 +70,23 @@ def shape_mismatch(mask: Frame, light: Frame) -> str:
 
     Returns
     -------
-    str
-        For a message about the mask.
+    list of (int, Cut) or str
+        Or why the mask does not fit, for a message about it.
     """
     pairs = paired(mask, light)
     if isinstance(pairs, str):
         return pairs
-    labels = [image.label for image in light.images] or [""]
-    for label, place, shape in zip(labels, pairs, light.shapes, strict=True):
-        if mask.shapes[place] != shape:
-            where = f" for {label}" if label else ""
-            return f"has shape {_xy(mask.shapes[place])}{where}, the frame {_xy(shape)}"
-    return ""
+    found: list[tuple[int, Cut]] = []
+    images = light.images or (Part("", light.shape, light.cards),)
+    masks = mask.images or (Part("", mask.shape, mask.cards),)
+    for image, place in zip(images, pairs, strict=True):
+        where = f" for {image.label}" if image.label else ""
+        part = cut(masks[place].shape, masks[place].cards, image.shape, image.cards, where)
+        if isinstance(part, str):
+            return part
+        found.append((place, part))
+    return found
 
 
 def _number(frame: Frame) -> str:
     return f"{len(frame.shapes)} image{'s' * (len(frame.shapes) > 1)}"
-
-
-def _xy(shape: Sequence[int]) -> str:
-    return shape_text(tuple(shape)) or "unknown"

@@ -11,7 +11,9 @@ from typing import Any
 from lightmask import messages
 from lightmask.fits import Value, shape_text
 from lightmask.night import names
-from lightmask.night.quantities import first, problem_of_dark
+from lightmask.night.cameras import keywords as keywords_of_cameras
+from lightmask.night.quantities import AUTO, first, problem_of_dark
+from lightmask.night.window import WINDOW
 
 LIGHT, FLAT, DARK, FLAT_MASK, DARK_MASK = "light", "flat", "dark", "flat mask", "dark mask"
 OTHER = "other"
@@ -31,6 +33,8 @@ OWN_KEYWORD = "LIGHTMASK VERSION"
 """Keyword of every file that the workflow writes; of them only flat and dark masks are taken in again."""
 LONGEST_TEXT = 1000
 """Letters of a text of a header in tables. It may have millions, and readers of CSV take 131,072 in a field."""
+LONGEST_KEYWORD = 8
+"""Letters of a keyword of the FITS standard."""
 TILE_HEIGHT = "ZTILE2"
 """Keyword of tile-compressed frames, one row of pixels where it is missing. The memory to undo it depends on it."""
 
@@ -110,15 +114,33 @@ def tile_height(frame: Frame) -> int:
 def keywords_needed(config: dict[str, Any]) -> list[str]:
     """List all header keywords that a configuration names for types, tables and matching."""
     types = config["frame_type"]
-    lists = [types["keywords"], types["combined"], *config["table_keywords"].values(), *config["match"].values()]
+    matched = [config["match"][key] for key in ("flat", "dark", "temperature")]
+    lists = [types["keywords"], types["combined"], *config["table_keywords"].values(), *matched]
     exposure = config["make_dark_mask"]["exposure"]
     lists.append([exposure] if isinstance(exposure, str) else exposure if isinstance(exposure, list) else [])
-    gain = config["make_dark_mask"]["gain"]
-    lists.append([gain] if isinstance(gain, str) else [])
     detection = config["cosmic_rays"]
-    lists += [[detection[key]] for key in ("gain", "readnoise", "satlevel") if isinstance(detection[key], str)]
-    others = {OWN_KEYWORD, TILE_HEIGHT, "BUNIT", *TYPE_KEYWORDS}
+    lists.append(_keywords_of(config["make_dark_mask"]["gain"]))
+    for key in ("gain", "readnoise"):
+        asked = _keywords_of(detection[key])
+        lists += [asked, [f"{keyword}A" for keyword in asked if len(keyword) < LONGEST_KEYWORD]]
+    others = {
+        OWN_KEYWORD,
+        TILE_HEIGHT,
+        "BUNIT",
+        "PRODTYPE",
+        *TYPE_KEYWORDS,
+        *WINDOW,
+        *keywords_of_cameras(config["cameras"]),
+    }
     return sorted({keyword for keywords in lists for keyword in keywords} | others)
+
+
+def _keywords_of(setting: Any) -> list[str]:
+    """Return the keywords among a number, a keyword, a list of keywords, or one of these with a unit."""
+    if isinstance(setting, dict):
+        setting = setting["value"]
+    found = [setting] if isinstance(setting, str) else setting if isinstance(setting, list) else []
+    return [keyword for keyword in found if keyword != AUTO]
 
 
 def _plain(meaning: str) -> str:

@@ -356,7 +356,20 @@ class Night:
 
     @cached_property
     def _light_config(self) -> dict[str, Any]:
-        return self._settings("cosmic_rays", "masked", "grow", "unit", "unit_names", "checksums")
+        return self._settings(
+            *(
+                "cosmic_rays",
+                "masked",
+                "grow",
+                "unit",
+                "unit_names",
+                "cameras",
+                "table_keywords",
+                "sections",
+                "amplifiers",
+            ),
+            *("bayer", "no_data", "inherit", "checksums"),
+        )
 
     def _light_settings(self, name: str) -> dict[str, Any]:
         light = self.lights[name]
@@ -458,7 +471,9 @@ class Night:
         mask = self.made_mask(wildcards)
         kind = matching.KIND_OF_TYPE[mask.type]
         keys = (
-            ("make_flat_mask", "checksums") if kind == "flat" else ("make_dark_mask", "unit", "unit_names", "checksums")
+            ("make_flat_mask", "checksums")
+            if kind == "flat"
+            else ("make_dark_mask", "unit", "unit_names", "cameras", "checksums")
         )
         config = self._settings(*keys)
         if kind == "dark":
