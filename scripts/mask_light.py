@@ -29,7 +29,8 @@ def main(task, files, masks, output, threads, mem_mb):
         from lightmask.show import draw_frame
 
         draw = partial(draw_frame, picture=picture, title=name, caption=task["caption"])
-    with unchanged(files["paths"], [name], files["stamps"]), memory_limit(mem_mb, task["mem_needed"], name):
+    names = [name, *filter(None, [task["companion"]])]
+    with unchanged(files["paths"], names, files["stamps"]), memory_limit(mem_mb, task["mem_needed"], name):
         mask_frame(
             files["paths"][0],
             name,
@@ -40,6 +41,7 @@ def main(task, files, masks, output, threads, mem_mb):
             draw,
             next(iter(output.get("regions", [])), None),
             task["recipe"],
+            (files["paths"][1], task["companion"]) if task["companion"] else None,
         )
 
 

@@ -7,6 +7,7 @@ docs/static_masks.md compares the two.
 """
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ from lightmask.messages import warn
 from lightmask.night import exposure_of, gain_of
 
 FloatImage = NDArray[np.floating[Any]]
+MOST_HOT = 0.2
+"""Darks that make more of all pixels hot than this are not what a dark mask is made from."""
 SAME_EXPOSURE = 1.02
 """Exposure times that differ by less than this factor count as the same: shutters are not exact."""
 CERTAIN = 5
@@ -267,6 +270,10 @@ def make_dark_mask(
             exposure = float(np.mean([descriptions[place].exposure for place in places]))
             combined.append(Dark(electrons, exposure, sum(descriptions[place].frames for place in places)))
     mask = hot_pixels(combined, threshold, linearity)
+    if (share := float(mask.mean())) > MOST_HOT:
+        why = _why_so_many(combined, share, descriptions[0].gain, threshold)
+        write_empty_mask("dark", shape, [{"path": name, "problem": why} for name, _ in found], required, output)
+        return
     made: dict[str, Value] = {
         "EXPOSURES": " ".join(f"{dark.exposure:g}" for dark in combined),
         "GAIN": descriptions[0].gain,
@@ -279,6 +286,17 @@ def make_dark_mask(
     names = [(rows.name, rows.digest) for rows in images]
     write_mask(mask, "dark", cards, images[0].header, keywords, made, names, output.mask)
     write_left_out(left_out, True, output.left_out)
+
+
+def _why_so_many(darks: Sequence[Dark], share: float, gain: float, threshold: float) -> str:
+    """Say why darks that would make most pixels hot are not used."""
+    longest = max(darks, key=lambda dark: dark.exposure)
+    median = float(np.nanmedian(longest.electrons))
+    return (
+        f"looks not bias-subtracted: its median is {median / gain:.4g} adu after {longest.exposure:g} s, where a dark "
+        f"current of {threshold:g} e-/s gives {threshold * longest.exposure / gain:.4g}; the dark mask would mask "
+        f"{share:.0%} of the pixels; subtract the bias, or raise make_dark_mask: threshold"
+    )
 
 
 class _Description(NamedTuple):

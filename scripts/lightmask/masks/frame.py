@@ -24,9 +24,11 @@ from lightmask.fits import (
     Value,
     find_images,
     image_header,
+    labels,
     opened,
     read_images,
     records,
+    says_nothing,
     shape_text,
     whole_file,
     write,
@@ -36,7 +38,7 @@ from lightmask.masks.flags import Flags, count_text
 from lightmask.masks.inherited import Inherited, inherited
 from lightmask.masks.nodata import WithoutData, without_data
 from lightmask.masks.provenance import add_card, add_source
-from lightmask.masks.search import flag_pixels, measured_gain, statistics
+from lightmask.masks.search import flag_pixels, measured_gain, noise_ratio, statistics
 from lightmask.messages import timed, warn
 from lightmask.night import Readout, camera_of, readout
 
@@ -47,6 +49,11 @@ WCS = re.compile(
     r"[AB]P?_(ORDER|DMAX|\d_\d)"
 )
 """Cards of world coordinates. Those of tables of distortions are not among them: they name other HDUs."""
+COMPANION = "companion"
+"""What headers and records call the file of a frame's masks."""
+SOUND = (0.6, 1.7)
+POSSIBLE = (0.05, 10)
+"""Noise of a frame, in that of the model: where nothing is said of it, and where it is used at all."""
 UNITS = {
     "gain": "[e-/adu]",
     "readnoise": "[e-]",
@@ -92,6 +99,7 @@ def mask_frame(
     draw: Callable[[Sequence[Masked]], None] | None = None,
     regions: str | os.PathLike | None = None,
     recipe: str = "",
+    companion: tuple[str | os.PathLike, str] | None = None,
 ) -> None:
     """Write a LIGHT frame with MASK and FLAGS for each of its images, and its statistics.
 
@@ -120,6 +128,8 @@ def mask_frame(
         DS9 region file of the cosmic-ray events to write.
     recipe : str, optional
         `lightmask.fits.records.digest_of` what the frame is masked with. Header and statistics say it.
+    companion : (path, str), optional
+        A file of its own with the mask that came with the frame, and its name.
 
     Raises
     ------
@@ -148,12 +158,13 @@ def mask_frame(
             remarks: list[str] = []
             hdus, digest = files.enter_context(opened(frame, name, config["checksums"], remarks.append))
             images = read_images(hdus, name, remark=remarks.append)
+            masks, source = files.enter_context(_companion(companion, images, config["checksums"], remarks.append))
             static: dict[str, Pixels] = {}
             sources: list[tuple[str, Value]] = []
             if combined is not None:
                 static, sources = files.enter_context(_combined(combined, config["checksums"]))
         found = []
-        for image in images:
+        for image, mask in zip(images, masks, strict=True):
             known = static.get(image.label)
             if combined is not None and (known is None or known.shape != image.data.shape):
                 shape = "none" if known is None else shape_text(known.shape)
@@ -161,7 +172,7 @@ def mask_frame(
                     f"{_called(name, image)}: shape {shape_text(image.data.shape)}, its masks {shape}; "
                     "it changed since the folder was searched, start again"
                 )
-            search = _Search(image, known, _called(name, image), config, remarks)
+            search = _Search(image, known, _called(name, image), config, remarks, mask)
             found.append(search.searched(bool(draw or regions), bool(draw)))
         for remark in remarks:
             warn(remark)
@@ -177,6 +188,8 @@ def mask_frame(
                 _add_result(header, found[0])
             add_card(header, records.KEY, recipe)
             add_source(header, "frame", name, digest)
+            if source:
+                add_source(header, COMPANION, *source)
             for keyword, value in sources:
                 add_card(header, keyword, value)
             write(hdus, output)
@@ -213,6 +226,7 @@ class _Search:
     name: str
     config: dict[str, Any]
     remarks: list[str]
+    companion: Hdu | None = None
 
     def searched(self, with_events: bool, with_sources: bool) -> Masked:
         """Find what is wrong in the image."""
@@ -224,6 +238,7 @@ class _Search:
         if lacking is not None:
             image = replace(image, data=WithoutData(image.data, lacking))
         how = self._with_gain(how, image)
+        self._check_noise(noise_ratio(image.data, how), how)
         self._remark(how.remarks)
         try:
             with timed("detection"):
@@ -264,9 +279,26 @@ class _Search:
         )
         return how.measured(gain)
 
+    def _check_noise(self, ratio: float, how: Readout) -> None:
+        """Refuse or remark an image whose noise is not that of gain, read noise and unit."""
+        choice = self.config["noise_check"]
+        if choice == "off" or SOUND[0] <= ratio <= SOUND[1]:
+            return
+        one = how.amplifiers[0]
+        there = ("EGAIN", "GAIN", "RDNOISE", "READNOIS", "BUNIT")
+        said = [f"{key} {self.image.header[key]}" for key in there if not says_nothing(key, self.image.header.get(key))]
+        line = (
+            f"its noise is {ratio:.2g} times that of a gain of {(one.gain or 1) / how.exposure:g} e-/adu and a read "
+            f"noise of {one.readnoise:g} e-, expected {SOUND[0]} to {SOUND[1]}; the header has "
+            f"{', '.join(said) or 'no gain'}; correct cosmic_rays: gain and readnoise, or unit"
+        )
+        if choice == "fail" and not POSSIBLE[0] <= ratio <= POSSIBLE[1]:
+            raise FrameError(f"{self.name}: {line}, or set noise_check: remark")
+        self._remark([line])
+
     def _inherited(self) -> Inherited | None:
         """Return the bad pixels of the masks that came with the image."""
-        masks = self.image.companions.get("mask", [])
+        masks = [*self.image.companions.get("mask", []), *filter(None, [self.companion])]
         if not masks:
             return None
         camera = camera_of(self.image.header, self.config["cameras"])
@@ -317,6 +349,33 @@ def _combined(path: str | os.PathLike, checksums: str) -> Iterator[tuple[dict[st
         places = find_images([hdu.header for hdu in hdus], name)
         labels = [str(hdus[place].header.get("LIGHTMASK IMAGE") or "") for place in places]
         yield {label: Pixels(hdus[place]) for label, place in zip(labels, places, strict=True)}, cards
+
+
+@contextmanager
+def _companion(
+    file: tuple[str | os.PathLike, str] | None, images: Sequence[Image], checksums: str, remark: Callable[[str], object]
+) -> Iterator[tuple[list[Hdu | None], tuple[str, str] | None]]:
+    """Open the file of a frame's masks: return the mask of each image, and the name and digest of the file."""
+    if file is None:
+        yield [None] * len(images), None
+        return
+    path, name = file
+    with opened(path, name, checksums, remark) as (hdus, digest):
+        places = find_images([hdu.header for hdu in hdus], name, or_masks=True)
+        masks = {
+            label: hdus[place]
+            for place, (label, _) in zip(places, labels([hdus[p].header for p in places]), strict=True)
+        }
+        found = [masks.get(image.label) for image in images]
+        if len(masks) == len(images) == 1:
+            found = list(masks.values())
+        for image, mask in zip(images, found, strict=True):
+            if mask is None:
+                remark(
+                    f"{name}: has no mask of {image.label or 'the image'}, expected one of its EXTNAME and EXTVER; "
+                    "masked without it"
+                )
+        yield found, (name, digest)
 
 
 @dataclass(frozen=True)

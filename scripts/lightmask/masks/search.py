@@ -25,7 +25,10 @@ BYTES_HELD = {"lightmask": 36, "ccdproc": 96}
 BYTES_OF_FLAGS = 4.5
 BYTES_OF_TILES = 26
 SAMPLED_ROWS = 500
-"""Of which a gain is measured."""
+"""Of which noise is measured."""
+PART_OF_COLUMN = 0.3
+LEAST_OF_COLUMN = 24
+"""Pixels of a column, and part of it, that cosmic rays do not fill."""
 
 
 def flag_pixels(
@@ -84,6 +87,7 @@ def flag_pixels(
         for rows in bands(plane.shape):
             here[rows][(here[rows] != 0) & ~withheld[rows]] = Flag.SUSPECT
         del withheld
+    _suspect_columns(found, readout.window)
     for rows in bands(found.shape):
         data, here = image.data[rows], found[rows]
         for amplifier in readout.amplifiers:
@@ -151,19 +155,76 @@ def measured_gain(data: Any, readnoise: float, window: tuple[slice, slice]) -> f
     float
         In electrons per count of the file; 1 where the image has no noise.
     """
-    rows, columns = window
-    step = max((rows.stop - rows.start) // SAMPLED_ROWS, 1)
-    sample = [np.asarray(data[row : row + 1], float)[0, columns] for row in range(rows.start, rows.stop, step)]
-    differences = np.concatenate([row[2:] - row[:-2] for row in sample])  # two apart: colours
-    values = np.concatenate(sample)
-    differences, values = differences[np.isfinite(differences)], values[np.isfinite(values)]
-    if not differences.size:
-        return 1.0
-    noise = 1.4826 * float(np.median(np.abs(differences - np.median(differences)))) / math.sqrt(2)
-    sky = max(float(np.median(values)), 0.0)
+    noise, sky = _noise_and_sky(data, *window)
     if noise == 0 or (sky == 0 and readnoise == 0):
         return 1.0
     return (sky + math.sqrt(sky * sky + 4 * noise * noise * readnoise * readnoise)) / (2 * noise * noise)
+
+
+def noise_ratio(data: Any, readout: Readout) -> float:
+    """Return how large the noise of an image is, in that of the model: of the amplifier where it is farthest from 1.
+
+    Parameters
+    ----------
+    data : ndarray or Pixels
+        The image.
+    readout : Readout
+        How it was read out.
+
+    Returns
+    -------
+    float
+        1 where the model holds, and where the image has no noise at all, as no camera makes one.
+    """
+    ratios = [1.0]
+    for each in readout.amplifiers:
+        places = [
+            slice(max(part.start, seen.start), min(part.stop, seen.stop))
+            for part, seen in zip((each.rows, each.columns), readout.window, strict=True)
+        ]
+        noise, sky = _noise_and_sky(data, *places)
+        gain = each.gain or 1.0
+        model = math.sqrt(sky * gain + each.readnoise**2)
+        if noise > 0 and model > 0:
+            ratios.append(noise * gain / model)
+    return max(ratios, key=lambda ratio: abs(math.log(ratio)))
+
+
+def _noise_and_sky(data: Any, rows: slice, columns: slice) -> tuple[float, float]:
+    """Return noise and median of a part of an image, in counts, the median not below 0; both 0 if there is none.
+
+    The noise is that of differences of pixels two apart, which are of one colour.
+    """
+    step = max((rows.stop - rows.start) // SAMPLED_ROWS, 1)
+    sample = [np.asarray(data[row : row + 1], float)[0, columns] for row in range(rows.start, rows.stop, step)]
+    if not sample:
+        return 0.0, 0.0
+    with np.errstate(invalid="ignore"):  # infinite less infinite
+        differences = np.concatenate([row[2:] - row[:-2] for row in sample])
+    values = np.concatenate(sample)
+    differences, values = differences[np.isfinite(differences)], values[np.isfinite(values)]
+    if not differences.size:
+        return 0.0, 0.0
+    noise = 1.4826 * float(np.median(np.abs(differences - np.median(differences)))) / math.sqrt(2)
+    return noise, max(float(np.median(values)), 0.0)
+
+
+def _suspect_columns(found: NDArray[np.int16], window: tuple[slice, slice]) -> None:
+    """Turn COSMIC into SUSPECT where it makes up a column or a row: no cosmic ray runs along one that far."""
+    seen = found[window]
+    for axis in (0, 1):
+        counts = np.zeros(seen.shape[1 - axis], int)
+        for rows in bands(seen.shape):
+            cosmic = (seen[rows] & Flag.COSMIC) != 0
+            if axis == 0:
+                counts += np.count_nonzero(cosmic, axis=0)
+            else:
+                counts[rows] = np.count_nonzero(cosmic, axis=1)
+        least = max(LEAST_OF_COLUMN, PART_OF_COLUMN * seen.shape[axis])
+        for place in np.flatnonzero(counts >= least):
+            line = seen[:, place] if axis == 0 else seen[place]
+            cosmic = (line & Flag.COSMIC) != 0
+            line[cosmic] ^= np.int16(Flag.COSMIC | Flag.SUSPECT)
 
 
 @dataclass(frozen=True)

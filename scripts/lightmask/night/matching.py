@@ -217,8 +217,9 @@ class MaskSet(list[tuple[str, Frame]]):
         Returns
         -------
         list of dict
-            ``label``, ``cards``, ``shape``, and for each mask the place of its image in ``places`` and in ``cuts`` the
-            first row, the first column and whether rows are turned; empty where all files have one image and one window.
+            ``label``, ``cards``, ``shape``, and for each mask the place of its image in ``places`` and in ``cuts``
+            the first row, the first column and whether rows are turned; empty where all files have one image and
+            one window.
         """
         if not self.images and not self.is_cut:
             return []

@@ -11,6 +11,7 @@ from typing import Any
 from lightmask import messages
 from lightmask.fits import Value, shape_text
 from lightmask.night import names
+from lightmask.night.cameras import camera_of
 from lightmask.night.cameras import keywords as keywords_of_cameras
 from lightmask.night.quantities import AUTO, first, problem_of_dark
 from lightmask.night.window import WINDOW
@@ -18,6 +19,10 @@ from lightmask.night.window import WINDOW
 LIGHT, FLAT, DARK, FLAT_MASK, DARK_MASK = "light", "flat", "dark", "flat mask", "dark mask"
 OTHER = "other"
 """Type of a file that the configuration says to leave alone."""
+COMPANION = "companion"
+"""Type of a file that holds mask or weight of an image in another file."""
+NO_IMAGES = {"dqmask", "wtmap", "mask", "weight", "expmap"}
+"""PRODTYPE of files that hold masks, weights and the like."""
 OURS = "made by lightmask"
 KEYS = {LIGHT: "light", FLAT: "flat", DARK: "dark", FLAT_MASK: "flat_mask", DARK_MASK: "dark_mask"}
 """Keys of the configuration by type."""
@@ -79,6 +84,8 @@ class Frame:
         Whether another frame has the name that its results should have.
     images : tuple of Part
         Its images, if there are several.
+    companions : tuple of (str, str)
+        Files of their own that belong to it: what each is for (``mask``, ``weight``), and its path.
     """
 
     path: str
@@ -88,6 +95,7 @@ class Frame:
     problem: str = ""
     name_is_taken: bool = False
     images: tuple[Part, ...] = ()
+    companions: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def name(self) -> str:
@@ -226,7 +234,30 @@ def frames(files: dict[str, Any], config: dict[str, Any]) -> list[Frame]:
             problem = problem_of_dark(cards, config)
         images = tuple(Part(part["label"], tuple(part["shape"]), part["cards"]) for part in entry.get("images", ()))
         found.append(Frame(path, type_, tuple(entry["shape"]), cards, problem, images=images))
-    return _without_collisions(found)
+    return _without_collisions(_with_companions(found, config))
+
+
+def _with_companions(found: list[Frame], config: dict[str, Any]) -> list[Frame]:
+    """Give LIGHT frames the files of their own that belong to them, which are no LIGHT frames."""
+    places = {frame.path: number for number, frame in enumerate(found)}
+    result = list(found)
+    for number, frame in enumerate(found):
+        if frame.type != LIGHT:
+            continue
+        folder, slash, name = frame.path.rpartition("/")
+        owned = []
+        for role, (pattern, wanted) in (camera_of(frame.cards, config["cameras"]).get("companions") or {}).items():
+            path = f"{folder}{slash}{re.sub(pattern, wanted, name)}"
+            if path != frame.path and path in places:
+                owned.append((role, path))
+                result[places[path]] = replace(found[places[path]], type=COMPANION)
+        result[number] = replace(result[number], companions=tuple(owned))
+    return [
+        replace(frame, type=COMPANION)
+        if frame.type == LIGHT and _plain(str(frame.cards.get("PRODTYPE") or "")) in NO_IMAGES
+        else frame
+        for frame in result
+    ]
 
 
 def _without_collisions(found: list[Frame]) -> list[Frame]:

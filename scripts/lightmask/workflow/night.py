@@ -326,7 +326,17 @@ class Night:
         if self.force is not None and self.is_outdated(name):
             self.force(str(self.place(f"results/masked/{name}")))
         mask = self.combined_mask_of(light)
-        return {"frame": self._input_of(light), "masks": [mask] if mask else []}
+        files = [file for frame in self._with_companions(light) for file in self._input_of(frame)]
+        return {"frame": files, "masks": [mask] if mask else []}
+
+    def _with_companions(self, light: types.Frame) -> list[types.Frame]:
+        """Return a LIGHT frame and the mask that came with it in a file of its own."""
+        paths = [path for role, path in light.companions if role == "mask"]
+        return [light, *(self._by_path[path] for path in paths)]
+
+    @cached_property
+    def _by_path(self) -> dict[str, types.Frame]:
+        return {frame.path: frame for frame in self.frames}
 
     def is_outdated(self, name: str) -> bool:
         """Return whether a masked frame is not what would be made now."""
@@ -334,7 +344,9 @@ class Night:
 
         def sources() -> dict[str, str]:
             log = self.place(f"results/logs/mask_light/{name}.log")
-            return {"frame": self.digests.of(light.path, [log])} | self._sources_of(self.matcher.applying(light))
+            own = {"frame": self.digests.of(light.path, [log])}
+            own |= {types.COMPANION: self.digests.of(frame.path, [log]) for frame in self._with_companions(light)[1:]}
+            return own | self._sources_of(self.matcher.applying(light))
 
         return self._is_outdated(f"results/statistics/{name}.json", self._light_recipe(name), sources)
 
@@ -352,7 +364,7 @@ class Night:
         picture, regions = f"results/pictures/frames/{wildcards.frame}.png", f"results/regions/{wildcards.frame}.reg"
         undrawn = [] if self.config["pictures"] else [picture]
         undrawn += [] if self.config["regions"] else [regions]
-        return {**self._files_of([self.light(wildcards.frame)]), "undrawn": self._places(undrawn)}
+        return {**self._files_of(self._with_companions(self.light(wildcards.frame))), "undrawn": self._places(undrawn)}
 
     @cached_property
     def _light_config(self) -> dict[str, Any]:
@@ -368,7 +380,7 @@ class Night:
                 "sections",
                 "amplifiers",
             ),
-            *("bayer", "no_data", "inherit", "checksums"),
+            *("bayer", "no_data", "noise_check", "inherit", "checksums"),
         )
 
     def _light_settings(self, name: str) -> dict[str, Any]:
@@ -379,6 +391,7 @@ class Night:
         caption = [row["filter"], *exposure, row["object"], row["date"], row["camera"]]
         return {
             "name": light.path,
+            "companion": next((frame.path for frame in self._with_companions(light)[1:]), ""),
             "problem": self.problem(light),
             "config": self._light_config,
             "caption": "  ·  ".join(str(part) for part in caption if part != ""),
@@ -682,4 +695,5 @@ class Night:
         """Return LIGHT frames given by name, and the masks that they share."""
         usable = self.usable(names)
         masks = {self.combined_mask_of(light) for light in usable} - {""}
-        return [*(file for light in usable for file in self._input_of(light)), *sorted(masks)]
+        frames = [frame for light in usable for frame in self._with_companions(light)]
+        return [*(file for frame in frames for file in self._input_of(frame)), *sorted(masks)]
