@@ -263,7 +263,7 @@ class _Search:
         return Masked(self.image, flags, counted, _parameters(self.config["cosmic_rays"], how), events)
 
     def _remark(self, lines: Iterable[str]) -> None:
-        self.remarks += [f"{self.name}: {line}" if self.image.label else line for line in lines]
+        self.remarks += [f"{self.name}: {line}" for line in lines]
 
     def _with_gain(self, how: Readout, image: Image) -> Readout:
         """Return the readout with a gain, measured where neither header nor configuration has one."""
@@ -290,11 +290,20 @@ class _Search:
         line = (
             f"its noise is {ratio:.2g} times that of a gain of {(one.gain or 1) / how.exposure:g} e-/adu and a read "
             f"noise of {one.readnoise:g} e-, expected {SOUND[0]} to {SOUND[1]}; the header has "
-            f"{', '.join(said) or 'no gain'}; correct cosmic_rays: gain and readnoise, or unit"
+            f"{', '.join(said) or 'no gain'}; {self._remedy(ratio, one.gain)}"
         )
         if choice == "fail" and not POSSIBLE[0] <= ratio <= POSSIBLE[1]:
             raise FrameError(f"{self.name}: {line}, or set noise_check: remark")
         self._remark([line])
+
+    def _remedy(self, ratio: float, gain: float | None) -> str:
+        """Return what to do about a noise that is not that of the model."""
+        other = self.image.header.get("EGAIN")
+        if isinstance(other, int | float) and other > 0 and other != gain:
+            return "set cosmic_rays: gain to EGAIN"
+        if ratio < 1:
+            return "subtract the bias if it is still in the frame, or correct cosmic_rays: gain and readnoise, or unit"
+        return "correct cosmic_rays: gain and readnoise, or unit"
 
     def _inherited(self) -> Inherited | None:
         """Return the bad pixels of the masks that came with the image."""
@@ -353,7 +362,7 @@ def _combined(path: str | os.PathLike, checksums: str) -> Iterator[tuple[dict[st
 
 @contextmanager
 def _companion(
-    file: tuple[str | os.PathLike, str] | None, images: Sequence[Image], checksums: str, remark: Callable[[str], object]
+    file: tuple[str | os.PathLike, str] | None, images: Sequence[Image], checksums: str, remark: Callable[[str], None]
 ) -> Iterator[tuple[list[Hdu | None], tuple[str, str] | None]]:
     """Open the file of a frame's masks: return the mask of each image, and the name and digest of the file."""
     if file is None:
@@ -362,10 +371,8 @@ def _companion(
     path, name = file
     with opened(path, name, checksums, remark) as (hdus, digest):
         places = find_images([hdu.header for hdu in hdus], name, or_masks=True)
-        masks = {
-            label: hdus[place]
-            for place, (label, _) in zip(places, labels([hdus[p].header for p in places]), strict=True)
-        }
+        named = labels([hdus[place].header for place in places])
+        masks = {label: hdus[place] for place, (label, _) in zip(places, named, strict=True)}
         found = [masks.get(image.label) for image in images]
         if len(masks) == len(images) == 1:
             found = list(masks.values())

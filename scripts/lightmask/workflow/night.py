@@ -345,7 +345,8 @@ class Night:
         def sources() -> dict[str, str]:
             log = self.place(f"results/logs/mask_light/{name}.log")
             own = {"frame": self.digests.of(light.path, [log])}
-            own |= {types.COMPANION: self.digests.of(frame.path, [log]) for frame in self._with_companions(light)[1:]}
+            for frame in self._with_companions(light)[1:]:
+                own[types.COMPANION] = self.digests.of(frame.path, [log])
             return own | self._sources_of(self.matcher.applying(light))
 
         return self._is_outdated(f"results/statistics/{name}.json", self._light_recipe(name), sources)
