@@ -1,4 +1,4 @@
-"""Parameters are resolved without a guess, and detection is ccdproc's to the pixel."""
+"""Detection is ccdproc's to the pixel."""
 
 import re
 import subprocess
@@ -7,7 +7,6 @@ import sys
 import ccdproc
 import numpy as np
 import pytest
-from astropy.io import fits
 from astropy.nddata import CCDData
 from conftest import CHECKOUT
 from hypothesis import given, settings
@@ -16,7 +15,6 @@ from hypothesis.extra import numpy as arrays
 
 from lightmask.detect import bands, detect_cosmics
 from lightmask.detect import pixels_at_a_time as pixels_of_bands
-from lightmask.errors import FrameError
 from lightmask.fits import images
 from lightmask.masks import cosmicrays
 from lightmask.night.configuration import validated
@@ -24,7 +22,6 @@ from lightmask.night.configuration import validated
 SCRIPTS = CHECKOUT / "scripts"
 CONFIG = validated({})
 PARAMETERS = CONFIG["cosmic_rays"]
-UNIT_NAMES = CONFIG["unit_names"]
 # Rows and columns differ, so that they cannot be exchanged unseen; the sum is 1.
 KERNEL = np.exp(-np.add.outer(np.arange(-2, 3) ** 2 / 3, np.arange(-2, 3) ** 2 / 2))
 KERNEL = (KERNEL / KERNEL.sum()).tolist()
@@ -43,89 +40,6 @@ def starfield(shape=(120, 140), seed=3):
             image[row + step, column + step // 2] += random.uniform(400, 4000)
     image[60:64, 100:104] = 70000
     return image.astype(np.float32)
-
-
-def resolve(header=None, unit="adu", **changes):
-    config = {"cosmic_rays": PARAMETERS | changes, "unit": unit, "unit_names": UNIT_NAMES}
-    return cosmicrays.resolve(config, fits.Header(header or {}))
-
-
-def refusal(header=None, unit="adu", **changes):
-    with pytest.raises(FrameError) as caught:
-        resolve(header, unit, **changes)
-    text = str(caught.value)
-    assert "; " in text, "the remedy stands behind a semicolon"
-    assert "\n" not in text
-    return text
-
-
-def test_numbers_stay_as_they_are():
-    assert resolve() == PARAMETERS
-
-
-def test_keywords_are_replaced_by_their_values():
-    header = {"EGAIN": 1.5, "HIERARCH ESO DET OUT1 RON": 9, "SAT": 40000.0}
-    found = resolve(header, gain="EGAIN", readnoise="ESO DET OUT1 RON", satlevel="SAT")
-    assert found == PARAMETERS | {"gain": 1.5, "readnoise": 9.0, "satlevel": 40000.0}
-
-
-def test_resolving_does_not_change_the_configuration():
-    config = {"cosmic_rays": PARAMETERS | {"gain": "EGAIN"}, "unit": "adu", "unit_names": UNIT_NAMES}
-    cosmicrays.resolve(config, {"EGAIN": 2.0})
-    assert config["cosmic_rays"]["gain"] == "EGAIN"
-
-
-@pytest.mark.parametrize("parameter", ["gain", "readnoise", "satlevel"])
-@pytest.mark.parametrize(
-    ("header", "found"), [({}, "no KEY"), ({"KEY": "1.5"}, "'1.5'"), ({"KEY": True}, "True"), ({"KEY": None}, "KEY")]
-)
-def test_a_keyword_that_holds_no_number_is_refused(parameter, header, found):
-    text = refusal(header, **{parameter: "KEY"})
-    assert found in text
-    assert f"cosmic_rays: {parameter}" in text
-    assert "expected a number" in text
-    assert " at 0x" not in text
-
-
-@pytest.mark.parametrize(("parameter", "value"), [("gain", 0), ("gain", -1.5), ("readnoise", -0.1), ("satlevel", 0)])
-def test_a_number_out_of_range_is_refused(parameter, value):
-    assert f"KEY is {value!r}" in refusal({"KEY": value}, **{parameter: "KEY"})
-
-
-def test_a_read_noise_of_zero_is_allowed():
-    assert resolve({"KEY": 0}, readnoise="KEY")["readnoise"] == 0
-
-
-@pytest.mark.parametrize("unit", ["adu", "ADU", " Adu ", "DN", "counts", "Count"])
-def test_counts_take_any_gain(unit):
-    assert resolve({"BUNIT": unit}, unit="electron", gain=1.5)["gain"] == 1.5
-
-
-@pytest.mark.parametrize("unit", ["electron", "ELECTRONS", "e-", " Electron"])
-def test_electrons_take_no_gain_but_one(unit):
-    assert resolve({"BUNIT": unit})["gain"] == 1
-    assert "its unit is electron" in refusal({"BUNIT": unit}, gain=1.5)
-    assert "its unit is electron" in refusal({"BUNIT": unit, "EGAIN": 2.0}, gain="EGAIN")
-
-
-def test_the_configured_unit_counts_where_the_header_has_none():
-    assert "its unit is electron" in refusal(unit="electron", gain=1.5)
-    assert resolve({"BUNIT": "adu"}, unit="electron", gain=1.5)["gain"] == 1.5
-
-
-@pytest.mark.parametrize("unit", ["Jy", "electron/s", "mag", "7"])
-def test_an_unknown_unit_is_refused(unit):
-    assert f"BUNIT is {unit!r}" in refusal({"BUNIT": unit})
-
-
-@pytest.mark.parametrize("unit", ["", None])
-def test_a_blank_unit_is_as_good_as_none(unit):
-    assert resolve({"BUNIT": unit}) == PARAMETERS
-
-
-def test_unit_names_can_be_configured():
-    config = {"cosmic_rays": PARAMETERS, "unit": "adu", "unit_names": {" PhotoElectron ": "electron"}}
-    assert cosmicrays.resolve(config, {"BUNIT": "photoelectron"}) == PARAMETERS
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["no mask", "mask"])
@@ -350,7 +264,8 @@ def test_a_detector_reads_rows_that_are_filled_and_a_mask_of_what_was_not_finite
         patch.setitem(cosmicrays.DETECTORS, "look", look)
         patch.setattr(images, "BAND", band)
         cosmicrays.detect(data, mask, PARAMETERS | {"detector": "look"})
-    values, known, shape, keywords = found
+    values, known, background, shape, keywords = found
+    assert background is None
     assert np.array_equal(values, filled_by_hand(data, finite)[rows])
     expected = ~finite if mask is None else mask | ~finite
     assert np.array_equal(np.zeros(values.shape, bool) if known is None else known, expected[rows])
