@@ -24,7 +24,6 @@ from lightmask.fits import (
     Value,
     find_images,
     image_header,
-    labels,
     opened,
     read_images,
     records,
@@ -371,11 +370,10 @@ def _companion(
     path, name = file
     with opened(path, name, checksums, remark) as (hdus, digest):
         places = find_images([hdu.header for hdu in hdus], name, or_masks=True)
-        named = labels([hdus[place].header for place in places])
-        masks = {label: hdus[place] for place, (label, _) in zip(places, named, strict=True)}
-        found = [masks.get(image.label) for image in images]
+        masks = [hdus[place] for place in places]
+        found = [next((mask for mask in masks if _is_of(mask.header, image.own)), None) for image in images]
         if len(masks) == len(images) == 1:
-            found = list(masks.values())
+            found = list(masks)
         for image, mask in zip(images, found, strict=True):
             if mask is None:
                 remark(
@@ -383,6 +381,12 @@ def _companion(
                     "masked without it"
                 )
         yield found, (name, digest)
+
+
+def _is_of(mask: Header, image: Header) -> bool:
+    """Return whether the mask in a file of its own belongs to an image: whether EXTNAME and EXTVER agree."""
+    keys = [[str(header.get("EXTNAME") or "").upper(), header.get("EXTVER", 1)] for header in (mask, image)]
+    return keys[0] == keys[1]
 
 
 @dataclass(frozen=True)
