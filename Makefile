@@ -72,8 +72,9 @@ bench-run: .venv/test ## the whole workflow against the chapter's loop
 figures: .venv/test demo ## the README's picture and numbers
 	.venv/bin/python docs/figures.py
 
-docs: .venv/test ## docs/configuration.md, from the schema
+docs: .venv/test ## docs/configuration.md and docs/cameras.md
 	.venv/bin/python docs/configuration.py > docs/configuration.md
+	.venv/bin/python docs/cameras.py > docs/cameras.md
 
 # Needs uv. Names no package index, so that the lock holds wherever it is used.
 LOCK = uv pip compile --universal --fork-strategy fewest --python-version 3.11 \

@@ -30,10 +30,26 @@ def recipes(language):
     return re.findall(rf"```{language}\n(.*?)```", (CHECKOUT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_python_recipes_of_the_readme(demo_results):
+def mosaic_of(demo_results, tmp_path):
+    """Mask a frame of the demo night that was cut into four images."""
+    data = fits.getdata(demo_results / "demo" / NAME)
+    parts = [part for half in np.split(data, 2) for part in np.split(half, 2, axis=1)]
+    images = [fits.ImageHDU(part, name="SCI", ver=number) for number, part in enumerate(parts, 1)]
+    fits.HDUList([fits.PrimaryHDU(), *images]).writeto(tmp_path / "mosaic.fits")
+    out = tmp_path / "masked.fits", tmp_path / "masked.json"
+    mask_frame(tmp_path / "mosaic.fits", "mosaic.fits", None, *out, configuration.validated({}))
+    return out[0]
+
+
+def test_python_recipes_of_the_readme(demo_results, tmp_path):
     scope = {}
+    mosaic = mosaic_of(demo_results, tmp_path)
     for code in recipes("python"):
-        exec(code.replace("results/masked/x.fits", str(demo_results / "masked" / NAME)), scope)
+        text = code.replace("results/masked/x.fits", str(demo_results / "masked" / NAME))
+        exec(text.replace("results/masked/mosaic.fits", str(mosaic)), scope)
+    for number, image in scope["images"].items():
+        assert np.array_equal(image.mask, fits.getdata(mosaic, ("MASK", number)) != 0) and image.mask.any()
+        assert np.array_equal(image.data, fits.getdata(mosaic, ("SCI", number)))
     flags = fits.getdata(demo_results / "masked" / NAME, "FLAGS")
     assert np.array_equal(scope["frame"].mask, (flags & ~np.int16(Flag.SATURATED)) != 0)
     assert np.array_equal(scope["cosmic"], (flags & Flag.COSMIC) != 0)

@@ -127,6 +127,11 @@ def test_configuration_reference_is_up_to_date():
     assert text("docs/configuration.md") == made.stdout
 
 
+def test_reference_of_cameras_is_up_to_date():
+    made = subprocess.run([sys.executable, CHECKOUT / "docs/cameras.py"], capture_output=True, text=True, check=True)
+    assert text("docs/cameras.md") == made.stdout
+
+
 def test_version_is_the_same_everywhere():
     assert yaml.safe_load(text("CITATION.cff"))["version"] == __version__
     assert re.search(r"^## (\S+),", text("CHANGELOG.md"), re.MULTILINE)[1] == __version__

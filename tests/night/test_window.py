@@ -103,10 +103,8 @@ def test_a_dark_mask_serves_frames_of_its_temperature(mask, light, fits_):
 
 
 def test_darks_of_different_temperatures_make_masks_of_their_own():
-    darks = [
-        frame(f"d{number}.fits", "dark", EXPTIME=10.0, **{"CCD-TEMP": degrees})
-        for number, degrees in enumerate((-10.1, -9.9, 5.0, -10.0))
-    ]
+    degrees = enumerate((-10.1, -9.9, 5.0, -10.0))
+    darks = [frame(f"d{number}.fits", "dark", EXPTIME=10.0, **{"CCD-TEMP": value}) for number, value in degrees]
     lights = [frame(f"a{degrees}.fits", "light", **{"CCD-TEMP": degrees}) for degrees in (-10.5, 4.0, 20.0)]
     matcher = MaskMatcher([*darks, *lights], validated({"required_masks": ["dark"]}))
     sources = [[s.path for _, mask in matcher.applying(light) for s in mask.sources] for light in lights]
