@@ -74,8 +74,14 @@ def test_the_first_keyword_that_the_header_has_counts(cards, expected):
 
 
 def test_the_first_keyword_counts_even_where_its_value_is_bad():
+    cards = {"EXPTIME": -1, "EXPOSURE": 20}
+    assert refusal(quantities.value, ["EXPTIME", "EXPOSURE"], cards, EXPOSURE, "exposure").startswith("EXPTIME is -1,")
+
+
+def test_zero_counts_as_lacking_where_zero_cannot_be():
     cards = {"EXPTIME": 0, "EXPOSURE": 20}
-    assert refusal(quantities.value, ["EXPTIME", "EXPOSURE"], cards, EXPOSURE, "exposure").startswith("EXPTIME is 0,")
+    assert quantities.value(["EXPTIME", "EXPOSURE"], cards, EXPOSURE, "exposure") == 20
+    assert refusal(quantities.value, ["EXPTIME"], cards, EXPOSURE, "exposure").startswith("EXPTIME is 0,")
 
 
 def test_missing_keywords_are_all_named():
@@ -128,7 +134,7 @@ def test_a_name_of_the_configuration_never_changes_what_adu_and_electron_mean():
 
 def test_an_unknown_unit_is_refused_with_the_remedy():
     assert refusal(lambda: check({"BUNIT": "Jy"}, 1)) == (
-        "BUNIT is 'Jy', expected adu or electron; convert the frame, or say in unit_names what it means"
+        "BUNIT is 'Jy', expected adu or electron, or one of them per second; convert the frame, or say in unit_names what it means"
     )
 
 

@@ -634,7 +634,13 @@ def read_image(hdus: list[Hdu], name: str, number: int | None = None, role_of: R
     return images[number or 0]
 
 
-def read(path: str | os.PathLike, name: str, checksums: str = "check", number: int | None = None) -> tuple[Image, str]:
+def read(
+    path: str | os.PathLike,
+    name: str,
+    checksums: str = "check",
+    number: int | None = None,
+    role_of: RoleOf = AS_KNOWN,
+) -> tuple[Image, str]:
     """Read an image of a FITS file, its mask, and the SHA-256 of the file; arguments are those of `opened`.
 
     Parameters
@@ -645,7 +651,7 @@ def read(path: str | os.PathLike, name: str, checksums: str = "check", number: i
         What messages call it.
     checksums : str, optional
         As for `opened`.
-    number : int or None, optional
+    number, role_of : optional
         As for `read_image`.
 
     Returns
@@ -661,7 +667,7 @@ def read(path: str | os.PathLike, name: str, checksums: str = "check", number: i
         If the file cannot be read, or holds no 2-D image.
     """
     with opened(path, name, checksums) as (hdus, digest):
-        image = read_image(hdus, name, number)
+        image = read_image(hdus, name, number, role_of)
         mask = None if image.mask is None else image.mask[:].astype(bool)  # any nonzero value masks
         return replace(image, data=image.data[:], mask=mask), digest
 

@@ -18,8 +18,8 @@ from lightmask.fits import bands, fill
 
 Parameters = Mapping[str, Any]
 Mask = NDArray[np.bool_]
-Read = Callable[[slice], tuple[NDArray[Any], Mask | None, NDArray[Any] | None]]
-"""Returns finite data, the mask and the background, if there are such, of some rows."""
+Read = Callable[[slice], tuple[Any, ...]]
+"""Returns finite data, the mask, the background and the variance, as far as there are such, of some rows."""
 LEAST_SIDE = 7
 """Astroscrappy writes beyond its memory where an image is smaller than its filters."""
 FILLED_FROM = 2
@@ -42,7 +42,7 @@ class Detection:
     iterations: list[int]
 
 
-def detect(data: Any, mask: Any, parameters: Parameters, background: Any = None) -> Detection:
+def detect(data: Any, mask: Any, parameters: Parameters, background: Any = None, variance: Any = None) -> Detection:
     """Find cosmic rays with the detector that the parameters name.
 
     Parameters
@@ -56,6 +56,9 @@ def detect(data: Any, mask: Any, parameters: Parameters, background: Any = None)
         The configuration's ``cosmic_rays``, with numbers for gain, read noise and saturation level.
     background : ndarray or None
         What to take off the data before, in their unit: its noise is not smoothed.
+    variance : ndarray or None
+        The variance of each pixel, in the square of their unit, instead of that of counts and read noise. Pixels whose
+        variance is not finite and above 0 count as masked.
 
     Returns
     -------
@@ -72,7 +75,7 @@ def detect(data: Any, mask: Any, parameters: Parameters, background: Any = None)
         lower, upper = (median_of(finite_values, data.dtype, upper) for upper in (False, True))
         return lower if lower == upper else np.mean((lower, upper))
 
-    def read(rows: slice) -> tuple[NDArray[Any], Mask | None, NDArray[Any] | None]:
+    def read(rows: slice) -> tuple[Any, ...]:
         top = max(rows.start - FILLED_FROM, 0)
         inner = slice(rows.start - top, rows.stop - top)
         values, known = data[top : rows.stop + FILLED_FROM], None if mask is None else mask[rows]
@@ -80,7 +83,11 @@ def detect(data: Any, mask: Any, parameters: Parameters, background: Any = None)
         if not finite.all():
             values = fill(values, finite, overall)
             known = ~finite[inner] if known is None else known | ~finite[inner]
-        return values[inner], known, None if background is None else background[rows]
+        if variance is None:
+            return values[inner], known, None if background is None else background[rows]
+        noise = np.array(variance[rows], np.float32)
+        noise[~(noise > 0)] = np.nan
+        return values[inner], known, None, noise
 
     keywords = {key: value for key, value in parameters.items() if key != "detector"}
     return DETECTORS[parameters["detector"]](read, data.shape, keywords)
@@ -122,8 +129,13 @@ def _ccdproc(read: Read, shape: tuple[int, int], keywords: Parameters) -> Detect
 
     if min(shape) < LEAST_SIDE:
         raise ValueError(f"an image of {shape[1]}x{shape[0]} is too small for the detector ccdproc")
-    data, mask, background = read(slice(0, shape[0]))
-    keywords = dict(keywords) if background is None else {**keywords, "inbkg": background}
+    data, mask, *more = read(slice(0, shape[0]))
+    given = dict(zip(("inbkg", "invar"), more, strict=False))
+    keywords = {**keywords, **{key: value for key, value in given.items() if value is not None}}
+    if (variance := given.get("invar")) is not None and not np.isfinite(variance).all():
+        lacking = ~np.isfinite(variance)
+        mask = lacking if mask is None else mask | lacking
+        keywords["invar"] = np.where(lacking, np.nanmedian(variance), variance)
     if keywords["psfk"] is not None:
         keywords["psfk"] = np.array(keywords["psfk"], np.float32)
     # The gain has been checked against the unit of the data, and gain times

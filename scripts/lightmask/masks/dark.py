@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.errors import FrameError, needed
-from lightmask.fits import Value
+from lightmask.fits import Roles, Value
 from lightmask.masks.flags import count_text
 from lightmask.masks.sources import OpenSources, Rows, Source, check_shape, usable, write_left_out
 from lightmask.masks.static import Output, write_empty_mask, write_mask
@@ -249,7 +249,7 @@ def make_dark_mask(
     """
     parameters = config["make_dark_mask"]
     threshold, linearity = parameters["threshold"], parameters["linearity"]
-    with OpenSources(len(darks), config["checksums"]) as files:
+    with OpenSources(len(darks), config["checksums"], Roles(config.get("images") or {})) as files:
         found, left_out = usable(
             darks, lambda file, name: files.open(file, name, lambda rows: _described(rows, shape, config), number)
         )

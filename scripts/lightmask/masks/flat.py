@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lightmask.detect import ccdmask, median_of
 from lightmask.errors import FrameError
-from lightmask.fits import Image, Value, bands, fill, opened, read, read_image, readable
+from lightmask.fits import Image, Roles, Value, bands, fill, opened, read, read_image, readable
 from lightmask.masks.sources import Source, check_shape, usable, write_left_out
 from lightmask.masks.static import Output, write_empty_mask, write_mask
 from lightmask.messages import warn
@@ -131,7 +131,8 @@ def make_flat_mask(
     FrameError
         If none can be used and a mask is required, or a flat changes meanwhile.
     """
-    found, left_out = usable(flats, lambda file, name: _counted(file, name, shape, config["checksums"], number))
+    roles = Roles(config.get("images") or {})
+    found, left_out = usable(flats, lambda file, name: _counted(file, name, shape, config["checksums"], number, roles))
     if not found:
         write_empty_mask("flat", shape, left_out, required, output)
         return
@@ -147,7 +148,8 @@ def make_flat_mask(
             else "there is no other uncombined flat"
         )
         warn(f"{chosen[0]}: the flat mask is made from this flat alone, as {why}")
-    images = [read(files[name], name, "ignore", number) for name in chosen]  # their checksums were looked at above
+    # Their checksums were looked at above.
+    images = [read(files[name], name, "ignore", number, roles) for name in chosen]
     mask = flat_mask(images[0][0], images[1][0] if faintest is not None else None, parameters)
     made: dict[str, Value] = {"METHOD": "one flat" if faintest is None else "ratio flat2 / flat1"}
     names = [(name, digest) for name, (_, digest) in zip(chosen, images, strict=True)]
@@ -155,9 +157,9 @@ def make_flat_mask(
     write_left_out(left_out, True, output.left_out)
 
 
-def _counted(file: str, name: str, shape: tuple[int, ...], checksums: str, number: int | None) -> float:
+def _counted(file: str, name: str, shape: tuple[int, ...], checksums: str, number: int | None, roles: Roles) -> float:
     with opened(file, name, checksums) as (hdus, _):
-        flat = read_image(hdus, name, number)
+        flat = read_image(hdus, name, number, roles)
         check_shape(name, flat.data.shape, shape)
         with readable(name):
             median = counts(flat)

@@ -21,6 +21,7 @@ from lightmask.fits import (
     Header,
     Image,
     Pixels,
+    Roles,
     Value,
     find_images,
     image_header,
@@ -118,7 +119,8 @@ def mask_frame(
         FITS and JSON file to write.
     config : dict
         ``cosmic_rays``, ``masked``, ``grow``, ``unit``, ``unit_names``, ``cameras``, ``table_keywords``, ``sections``,
-        ``amplifiers``, ``bayer``, ``no_data``, ``inherit`` and ``checksums`` of the configuration.
+        ``amplifiers``, ``bayer``, ``no_data``, ``images``, ``noise``, ``noise_check``, ``inherit`` and ``checksums``
+        of the configuration.
     draw : callable, optional
         Draws the frame: it is called with what was found in each image, as
         `lightmask.show.draw_frame` takes it. The statistics then say too how many
@@ -156,7 +158,7 @@ def mask_frame(
         with timed("reading"):
             remarks: list[str] = []
             hdus, digest = files.enter_context(opened(frame, name, config["checksums"], remarks.append))
-            images = read_images(hdus, name, remark=remarks.append)
+            images = read_images(hdus, name, Roles(config["images"]), remarks.append)
             masks, source = files.enter_context(_companion(companion, images, config["checksums"], remarks.append))
             static: dict[str, Pixels] = {}
             sources: list[tuple[str, Value]] = []
@@ -249,6 +251,7 @@ class _Search:
                     self.config["grow"],
                     self._inherited(),
                     lacking,
+                    self._variance(),
                 )
         except ValueError as error:  # the detector's own refusal of a parameter
             raise FrameError(f"{self.name}: {error}") from None
@@ -304,6 +307,18 @@ class _Search:
             return "subtract the bias if it is still in the frame, or correct cosmic_rays: gain and readnoise, or unit"
         return "correct cosmic_rays: gain and readnoise, or unit"
 
+    def _variance(self) -> Any:
+        """Return the variance of pixels, where the configuration wants that of the image's extension."""
+        if self.config["noise"] == "model":
+            return None
+        for role in ("variance", "error", "weight"):
+            for hdu in self.image.companions.get(role, []):
+                if hdu.plane == tuple(self.image.data.shape):
+                    return _Variance(Pixels(hdu), role)
+        raise FrameError(
+            f"{self.name}: found no error, variance or weight extension of its shape, expected one; set noise: model"
+        )
+
     def _inherited(self) -> Inherited | None:
         """Return the bad pixels of the masks that came with the image."""
         masks = [*self.image.companions.get("mask", []), *filter(None, [self.companion])]
@@ -311,6 +326,25 @@ class _Search:
             return None
         camera = camera_of(self.image.header, self.config["cameras"])
         return inherited(masks, self.image.data.shape, camera, self.config["inherit"], self.name, self.remarks.append)
+
+
+@dataclass(frozen=True)
+class _Variance:
+    """The variance of pixels, of which rows can be taken, made of an error, a variance or a weight."""
+
+    pixels: Pixels
+    role: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.pixels.shape
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        values = self.pixels[rows].astype(np.float32)
+        if self.role == "error":
+            return values * values
+        with np.errstate(divide="ignore"):  # no weight: an infinite variance, which counts as lacking
+            return values if self.role == "variance" else 1 / values
 
 
 def _parameters(settings: Mapping[str, Any], how: Readout) -> dict[str, Any]:

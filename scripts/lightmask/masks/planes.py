@@ -24,19 +24,22 @@ class Plane:
         Pixels, of which rows can be taken.
     background : ndarray or alike or None
         What the detector takes off, in the same unit: it makes up for different read noises.
+    variance : ndarray or alike or None
+        Of each pixel, in the square of that unit, where it is given.
     """
 
     place: tuple[slice, slice]
     shape: tuple[int, int]
     data: Any
     background: Any = None
+    variance: Any = None
 
     def part(self, image: Any) -> Any:
         """Return the same part of another image; None for None."""
         return None if image is None else _Part(image, self.place, self.shape)
 
 
-def planes(data: Any, readout: Readout) -> Iterator[Plane]:
+def planes(data: Any, readout: Readout, variance: Any = None) -> Iterator[Plane]:
     """Return what the detector is to search of an image.
 
     Parameters
@@ -45,6 +48,8 @@ def planes(data: Any, readout: Readout) -> Iterator[Plane]:
         The image.
     readout : Readout
         How it was read out. With several amplifiers pixels become electrons.
+    variance : ndarray or alike, optional
+        Of each pixel, in the square of the image's unit.
 
     Yields
     ------
@@ -54,9 +59,12 @@ def planes(data: Any, readout: Readout) -> Iterator[Plane]:
     rows, columns = readout.window
     several = len(readout.amplifiers) > 1
     electrons = _Electrons(data, readout.amplifiers) if several else data
-    background = _ReadNoise(data.shape, readout.amplifiers) if several else None
+    background = _ReadNoise(data.shape, readout.amplifiers) if several and variance is None else None
+    if several:
+        electrons.noise = background
+        variance = None if variance is None else _Squared(variance, readout.amplifiers)
     if not several and not readout.colours and (rows, columns) == (slice(0, data.shape[0]), slice(0, data.shape[1])):
-        yield Plane((rows, columns), data.shape, data)
+        yield Plane((rows, columns), data.shape, data, variance=variance)
         return
     step = 2 if readout.colours else 1
     for row in range(step):
@@ -65,7 +73,7 @@ def planes(data: Any, readout: Readout) -> Iterator[Plane]:
             height, width = (len(range(part.start, part.stop, step)) for part in place)
             if height and width:
                 plane = Plane(place, (height, width), _Part(electrons, place, (height, width)))
-                yield Plane(place, plane.shape, plane.data, plane.part(background))
+                yield Plane(place, plane.shape, plane.data, plane.part(background), plane.part(variance))
 
 
 class _Part:
@@ -90,7 +98,7 @@ class _Electrons:
     def __init__(self, data: Any, amplifiers: tuple[Amplifier, ...]):
         self.data, self.amplifiers, self.shape = data, amplifiers, data.shape
         self.dtype = np.dtype(np.float32)
-        self.noise = _ReadNoise(data.shape, amplifiers)
+        self.noise: _ReadNoise | None = None
 
     def __getitem__(self, rows: slice) -> NDArray[np.float32]:
         first, end, _ = rows.indices(self.shape[0])
@@ -100,7 +108,8 @@ class _Electrons:
             part = result[max(each.rows.start - first, 0) : max(each.rows.stop - first, 0), each.columns]
             part *= np.float32(each.gain)
             part[part >= np.float32(each.satlevel)] = common
-        result += self.noise[first:end]
+        if self.noise is not None:
+            result += self.noise[first:end]
         return result
 
 
@@ -117,6 +126,22 @@ class _ReadNoise:
         for each in self.amplifiers:
             part = result[max(each.rows.start - first, 0) : max(each.rows.stop - first, 0), each.columns]
             part[:] = np.float32(each.readnoise**2 - self.least**2)
+        return result
+
+
+class _Squared:
+    """A variance in electrons^2, of which rows can be taken."""
+
+    def __init__(self, variance: Any, amplifiers: tuple[Amplifier, ...]):
+        self.variance, self.amplifiers, self.shape = variance, amplifiers, variance.shape
+        self.dtype = np.dtype(np.float32)
+
+    def __getitem__(self, rows: slice) -> NDArray[np.float32]:
+        first, _, _ = rows.indices(self.shape[0])
+        result: NDArray[np.float32] = self.variance[rows].astype(np.float32)
+        for each in self.amplifiers:
+            part = result[max(each.rows.start - first, 0) : max(each.rows.stop - first, 0), each.columns]
+            part *= np.float32(each.gain) ** 2
         return result
 
 

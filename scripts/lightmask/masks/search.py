@@ -24,7 +24,7 @@ BASE_BYTES = 150_000_000
 BYTES_HELD = {"lightmask": 36, "ccdproc": 96}
 BYTES_OF_FLAGS = 4.5
 BYTES_OF_TILES = 26
-SAMPLED_ROWS = 500
+SAMPLED_ROWS = 100
 """Of which noise is measured."""
 PART_OF_COLUMN = 0.3
 LEAST_OF_COLUMN = 24
@@ -39,6 +39,7 @@ def flag_pixels(
     radii: Mapping[str, float] | None = None,
     inherited: Any = None,
     lacking: NDArray[np.bool_] | None = None,
+    variance: Any = None,
 ) -> tuple[NDArray[np.int16], list[int]]:
     """Find every reason not to trust a pixel of an image.
 
@@ -61,6 +62,8 @@ def flag_pixels(
         Where the frame's own masks are; rows are taken of it.
     lacking : ndarray of bool, optional
         Where there are no data: such pixels are NaN in the image, and NODATA, not NOTFINITE.
+    variance : ndarray or alike, optional
+        Of each pixel, in the square of the image's unit, of which rows are taken: instead of the noise model.
 
     Returns
     -------
@@ -73,9 +76,9 @@ def flag_pixels(
     own = [] if inherited is None else [inherited]
     iterations: list[int] = []
     given = _of_detector(parameters, readout)
-    for plane in planes(image.data, readout):
+    for plane in planes(image.data, readout, variance):
         parts = [plane.part(mask) for mask in own]
-        hit = cosmicrays.detect(plane.data, _Union(parts) if parts else None, given, plane.background)
+        hit = cosmicrays.detect(plane.data, _Union(parts) if parts else None, given, plane.background, plane.variance)
         here = found[plane.place]
         here[hit.mask] = Flag.COSMIC
         iterations = [sum(both) for both in zip_longest(iterations, hit.iterations, fillvalue=0)]
@@ -83,7 +86,7 @@ def flag_pixels(
         if known is None or not hit.mask.any() or not any(known[rows].any() for rows in bands(plane.shape)):
             continue
         del hit  # an image of a byte a pixel, while the detector is at work
-        withheld = cosmicrays.detect(plane.data, _Union([*parts, known]), given, plane.background).mask
+        withheld = cosmicrays.detect(plane.data, _Union([*parts, known]), given, plane.background, plane.variance).mask
         for rows in bands(plane.shape):
             here[rows][(here[rows] != 0) & ~withheld[rows]] = Flag.SUSPECT
         del withheld
@@ -212,14 +215,12 @@ def _noise_and_sky(data: Any, rows: slice, columns: slice) -> tuple[float, float
 def _suspect_columns(found: NDArray[np.int16], window: tuple[slice, slice]) -> None:
     """Turn COSMIC into SUSPECT where it makes up a column or a row: no cosmic ray runs along one that far."""
     seen = found[window]
-    for axis in (0, 1):
-        counts = np.zeros(seen.shape[1 - axis], int)
-        for rows in bands(seen.shape):
-            cosmic = (seen[rows] & Flag.COSMIC) != 0
-            if axis == 0:
-                counts += np.count_nonzero(cosmic, axis=0)
-            else:
-                counts[rows] = np.count_nonzero(cosmic, axis=1)
+    counted = [np.zeros(seen.shape[1], int), np.zeros(seen.shape[0], int)]
+    for rows in bands(seen.shape):
+        y, x = np.nonzero(seen[rows] & Flag.COSMIC)
+        counted[0] += np.bincount(x, minlength=seen.shape[1])
+        counted[1][rows] = np.bincount(y, minlength=min(rows.stop, seen.shape[0]) - rows.start)
+    for axis, counts in enumerate(counted):
         least = max(LEAST_OF_COLUMN, PART_OF_COLUMN * seen.shape[axis])
         for place in np.flatnonzero(counts >= least):
             line = seen[:, place] if axis == 0 else seen[place]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.errors import FrameError, MachineError
-from lightmask.fits import CHUNK, Hdu, Header, Stored, opened, read_image, readable, shape_text, whole_file
+from lightmask.fits import CHUNK, Hdu, Header, Roles, Stored, opened, read_image, readable, shape_text, whole_file
 from lightmask.messages import warn
 
 Source = tuple[str, str]
@@ -189,10 +189,12 @@ class OpenSources:
         How many files are going to be opened.
     checksums : str
         As in `lightmask.fits.opened`.
+    roles : Roles, optional
+        What the images of files are for.
     """
 
-    def __init__(self, number: int, checksums: str = "check"):
-        self._checksums = checksums
+    def __init__(self, number: int, checksums: str = "check", roles: Roles | None = None):
+        self._checksums, self._roles = checksums, roles or Roles()
         self._files = ExitStack()
         self._handles = _provide_handles(HANDLES * number) // HANDLES
         self._copies: Any = None
@@ -231,7 +233,7 @@ class OpenSources:
         """
         with ExitStack() as own:
             hdus, digest = own.enter_context(opened(file, name, self._checksums))
-            image = read_image(hdus, name, number)
+            image = read_image(hdus, name, number, self._roles)
             mask = None if image.mask is None else image.mask.hdu
             rows = Rows(name, image.header, image.data.shape, digest, image.data.hdu, mask)
             found = check(rows)

@@ -101,7 +101,7 @@ def _add_cameras(complete: Config, given: Config) -> None:
     """Read the user's cameras, and compare masks and frames by the keywords of cameras where the user names none."""
     others = complete["cameras"] = cameras.read(complete["cameras"])
     keywords = {key: cameras.of_kind(key, others) for key in ("filter", "binning", "temperature")}
-    asked = {section: given.get(section) or {} for section in ("match", "table_keywords")}
+    asked = {section: (given or {}).get(section) or {} for section in ("match", "table_keywords")}
     wanted = (
         ("match", "flat", ("filter", "binning")),
         ("match", "dark", ("binning",)),

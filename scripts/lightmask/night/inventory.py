@@ -22,6 +22,7 @@ from lightmask.fits import (
     NOT_REGULAR,
     Hdu,
     Header,
+    Roles,
     Value,
     check_beginning,
     data_size,
@@ -37,6 +38,7 @@ from lightmask.night import names
 from lightmask.night.types import FOREIGN_RESULTS
 from lightmask.night.window import WINDOW
 
+AS_KNOWN = Roles()
 MOST_AHEAD = 1.0
 """Seconds that clocks of machines may differ: no frame is masked sooner."""
 PAIRING = ("EXTNAME", "EXTVER", "AMPNAME", *WINDOW)
@@ -136,8 +138,17 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def describe(headers: list[Header], keywords: Iterable[str]) -> dict[str, Any]:
+def describe(headers: list[Header], keywords: Iterable[str], role_of: Roles = AS_KNOWN) -> dict[str, Any]:
     """Take shape and keywords from the headers of a FITS file.
+
+    Parameters
+    ----------
+    headers : list of Header
+        Of its HDUs.
+    keywords : iterable of str
+        What to take.
+    role_of : Roles, optional
+        What its images are for.
 
     Returns
     -------
@@ -149,7 +160,7 @@ def describe(headers: list[Header], keywords: Iterable[str]) -> dict[str, Any]:
     found: dict[str, Any] = {"shape": [], "cards": {}, "problem": ""}
     sources = headers[:1]
     try:
-        images = [headers[place] for place in find_images(headers, "", or_masks=True)]
+        images = [headers[place] for place in find_images(headers, "", role_of, or_masks=True)]
         found["shape"] = list(Hdu(images[0]).plane or ())
         sources = images[:1] if images[0] is headers[0] else [images[0], headers[0]]
         if len(images) > 1:
@@ -178,7 +189,9 @@ def _cards(sources: list[Header], keywords: Iterable[str]) -> dict[str, Value]:
     return found
 
 
-def _read(path: Path, keywords: Iterable[str], status: os.stat_result | OSError | None) -> dict[str, Any]:
+def _read(
+    path: Path, keywords: Iterable[str], status: os.stat_result | OSError | None, role_of: Roles
+) -> dict[str, Any]:
     """Describe one file; ``stamp`` is None where another start may find something else in the same bytes."""
     stamp, problem, described = None, "", None
     if status is None:
@@ -193,7 +206,7 @@ def _read(path: Path, keywords: Iterable[str], status: os.stat_result | OSError 
         stamp = stamp_of(status)
         try:
             with readable(""):
-                described = describe(_headers(path), keywords)
+                described = describe(_headers(path), keywords, role_of)
         except FrameError as error:
             problem = str(error).removeprefix(": ")
             if isinstance(error, MachineError):  # it is not in the bytes
@@ -278,12 +291,15 @@ class Inventory:
         What to take from each header.
     code : str
         Digest of the code that reads headers. All files are read again by another one.
+    roles : Roles, optional
+        What images of files are for.
     """
 
     folder: Path
     cache: Path
     keywords: list[str]
     code: str = ""
+    roles: Roles = AS_KNOWN
 
     def scan(self, leave_out: Iterable[Path] = (), planned: dict[str, Any] | None = None) -> dict[str, Any]:
         """Describe all FITS files of the folder; read only headers of files that are new or changed.
@@ -303,7 +319,7 @@ class Inventory:
             where nothing is to be remembered; after its four numbers may stand the SHA-256 of the file.
         """
         key, known = self._remembered()
-        if {name: key.get(name) for name in ("folder", "keywords")} != self._place():
+        if {name: key.get(name) for name in ("folder", "keywords", "images")} != self._place():
             known = {}
         same_code = key.get("code") == self.code
         files = {path: {"stamp": None, **described} for path, described in (planned or {}).items()}
@@ -312,7 +328,7 @@ class Inventory:
             stamp = stamp_of(status) if isinstance(status, os.stat_result) else None
             unchanged = stamp and (entry.get("stamp") or [])[: len(stamp)] == stamp
             if not unchanged or not same_code:
-                entry = _read(self.folder / path, self.keywords, status)
+                entry = _read(self.folder / path, self.keywords, status, self.roles)
             if isinstance(status, os.stat_result) and status.st_mtime > time.time() + MOST_AHEAD:
                 entry = entry if stat.S_ISDIR(status.st_mode) else _refused_as_ahead(entry, status.st_mtime)
             files[path] = entry
@@ -339,4 +355,5 @@ class Inventory:
             return {}, {}
 
     def _place(self) -> dict[str, Any]:
-        return {"folder": str(self.folder.absolute()), "keywords": self.keywords}
+        named = {role: list(names or ()) for role, names in self.roles.named.items() if names}
+        return {"folder": str(self.folder.absolute()), "keywords": self.keywords, "images": named}

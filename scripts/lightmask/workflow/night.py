@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from lightmask import demo, messages
 from lightmask.errors import FrameError
-from lightmask.fits import files, records
+from lightmask.fits import Roles, files, records
 from lightmask.masks import memory as memory_of_masking
 from lightmask.night import configuration, inventory, matching, number, summary, types
 from lightmask.workflow import batches
@@ -109,7 +109,9 @@ class Night:
         self._recall = recall
         self._keywords = types.keywords_needed(self.config)
         reading = digest_of_code(inventory.__file__)
-        self._inventory = inventory.Inventory(self.folder, self.results / "headers.json", self._keywords, reading)
+        roles = Roles(self.config["images"])
+        cache = self.results / "headers.json"
+        self._inventory = inventory.Inventory(self.folder, cache, self._keywords, reading, roles)
         self._rows: dict[str, dict[str, Any]] = {}
         self._recipes: dict[str, str] = {}
         self._problems: dict[str, str] = {}
@@ -381,7 +383,7 @@ class Night:
                 "sections",
                 "amplifiers",
             ),
-            *("bayer", "no_data", "noise_check", "inherit", "checksums"),
+            *("bayer", "no_data", "noise", "noise_check", "images", "inherit", "checksums"),
         )
 
     def _light_settings(self, name: str) -> dict[str, Any]:
@@ -485,9 +487,9 @@ class Night:
         mask = self.made_mask(wildcards)
         kind = matching.KIND_OF_TYPE[mask.type]
         keys = (
-            ("make_flat_mask", "checksums")
+            ("make_flat_mask", "images", "checksums")
             if kind == "flat"
-            else ("make_dark_mask", "unit", "unit_names", "cameras", "checksums")
+            else ("make_dark_mask", "unit", "unit_names", "cameras", "images", "checksums")
         )
         config = self._settings(*keys)
         if kind == "dark":
