@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = commands.add_parser(
         "run", help="mask all LIGHT frames of a folder", epilog="Other options are those of snakemake, such as -n."
     )
-    run.add_argument("folder", help="calibrated frames, with masks, flats or darks; it is only read")
+    run.add_argument("folder", help="calibrated frames, with masks, flats or darks, or a single frame; it is only read")
     run.add_argument("--cores", metavar="N", help="how many to use at most (all, unless a profile says where jobs run)")
     scan = commands.add_parser("scan", help="list the files of a folder: what each is, and what will be done with it")
     scan.add_argument("folder", help="as for run; nothing is written")

@@ -134,7 +134,8 @@ def test_a_name_of_the_configuration_never_changes_what_adu_and_electron_mean():
 
 def test_an_unknown_unit_is_refused_with_the_remedy():
     assert refusal(lambda: check({"BUNIT": "Jy"}, 1)) == (
-        "BUNIT is 'Jy', expected adu or electron, or one of them per second; convert the frame, or say in unit_names what it means"
+        "BUNIT is 'Jy', expected adu or electron, or one of them per second; convert the frame, or say in unit_names "
+        "what it means"
     )
 
 

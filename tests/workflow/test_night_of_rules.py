@@ -1,6 +1,7 @@
 """What the rules need to know of a night, without a workflow engine."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -279,12 +280,16 @@ def test_a_mask_that_cannot_be_used_is_reported_where_it_is_missed(night, folder
 
 @pytest.mark.parametrize(
     ("what", "found"),
-    [("nothing", "found nothing at "), ("a file", "found a file at "), ("empty", "found no FITS file; expected ")],
+    [
+        ("nothing", "found nothing at "),
+        ("a pipe", "found a special file at "),
+        ("empty", "found no FITS file; expected "),
+    ],
 )
 def test_a_folder_that_cannot_be_masked_is_named(what, found, night, folder):
     shutil.rmtree(folder)
-    if what == "a file":
-        folder.touch()
+    if what == "a pipe":
+        os.mkfifo(folder)
     elif what == "empty":
         folder.mkdir()
     with pytest.raises(FrameError, match=rf"^frames: .*{found}"):
@@ -371,3 +376,18 @@ def test_where_no_light_is_found_a_line_to_paste_is_given(night, folder, cards, 
     pasted = yaml.safe_load(pasted[0].removeprefix("frame_type="))
     assert pasted == setting
     assert [*night({"frame_type": pasted}).lights]
+
+
+def test_a_single_frame_is_masked_by_itself(night, folder, tmp_path):
+    """Whatever its header says, and whatever else is in its folder."""
+    for name in ("x y_ooi_z.fits", "x y_ood_z.fits", "other.fits"):
+        write_light(folder / name, IMAGETYP="BIAS", INSTRUME="DECam")
+    found = night({"frames": str(folder / "x y_ooi_z.fits")})
+    (light,) = found.lights.values()
+    assert light.path == "x y_ooi_z.fits" and found.problem(light) == ""
+    assert light.companions == (("mask", "x y_ood_z.fits"),)
+    assert [frame.path for frame in found.frames] == ["x y_ood_z.fits", "x y_ooi_z.fits"]
+    name = next(iter(found.lights))
+    inputs = found.light_inputs(SimpleNamespace(frame=name))
+    assert [str(path) for path in inputs["frame"]] == [str(folder / light.path), str(folder / "x y_ood_z.fits")]
+    assert found.light_task(SimpleNamespace(frame=name))["companion"] == "x y_ood_z.fits"

@@ -1,6 +1,7 @@
 """What is known of cameras: where their headers say gain, read noise and saturation, and what their masks mean."""
 
 import fnmatch
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -72,6 +73,13 @@ def keywords(others: Iterable[Camera] = ()) -> set[str]:
 def of_kind(key: str, others: Iterable[Camera] = ()) -> list[str]:
     """List the keywords that cameras have for one thing (``filter``), each once."""
     return list(dict.fromkeys(keyword for camera in (*others, *known()) for keyword in camera.get(key, ())))
+
+
+def companion_names(name: str, others: Iterable[Camera] = ()) -> list[str]:
+    """List the names that files of masks and weights of an image may have."""
+    pairs = (pair for camera in (*others, *known()) for pair in (camera.get("companions") or {}).values())
+    names = dict.fromkeys(re.sub(pattern, wanted, name) for pattern, wanted in pairs)
+    return [other for other in names if other != name]
 
 
 def read(given: str | list[Any]) -> list[Camera]:

@@ -293,6 +293,8 @@ class Inventory:
         Digest of the code that reads headers. All files are read again by another one.
     roles : Roles, optional
         What images of files are for.
+    only : tuple of str, optional
+        Names of the files that are meant, if it is not the whole folder; the first is the frame to mask.
     """
 
     folder: Path
@@ -300,6 +302,7 @@ class Inventory:
     keywords: list[str]
     code: str = ""
     roles: Roles = AS_KNOWN
+    only: tuple[str, ...] = ()
 
     def scan(self, leave_out: Iterable[Path] = (), planned: dict[str, Any] | None = None) -> dict[str, Any]:
         """Describe all FITS files of the folder; read only headers of files that are new or changed.
@@ -323,7 +326,7 @@ class Inventory:
             known = {}
         same_code = key.get("code") == self.code
         files = {path: {"stamp": None, **described} for path, described in (planned or {}).items()}
-        for path, status in find_files(self.folder, leave_out) if self.folder.is_dir() else ():
+        for path, status in self._find(leave_out):
             entry: dict[str, Any] = known.get(path) or {}
             stamp = stamp_of(status) if isinstance(status, os.stat_result) else None
             unchanged = stamp and (entry.get("stamp") or [])[: len(stamp)] == stamp
@@ -333,6 +336,13 @@ class Inventory:
                 entry = entry if stat.S_ISDIR(status.st_mode) else _refused_as_ahead(entry, status.st_mtime)
             files[path] = entry
         return dict(sorted(files.items()))
+
+    def _find(self, leave_out: Iterable[Path]) -> Iterator[tuple[str, os.stat_result | OSError | None]]:
+        """Find the files that are meant, as `find_files` does."""
+        if self.only:
+            yield from ((name, (self.folder / name).stat()) for name in self.only if (self.folder / name).exists())
+        elif self.folder.is_dir():
+            yield from find_files(self.folder, leave_out)
 
     def recall(self) -> dict[str, Any] | None:
         """Return what `remember` wrote: what the run of this job was planned with; None if there is nothing."""
@@ -356,4 +366,5 @@ class Inventory:
 
     def _place(self) -> dict[str, Any]:
         named = {role: list(names or ()) for role, names in self.roles.named.items() if names}
-        return {"folder": str(self.folder.absolute()), "keywords": self.keywords, "images": named}
+        place = self.folder.joinpath(*self.only[:1]).absolute()
+        return {"folder": str(place), "keywords": self.keywords, "images": named}

@@ -15,7 +15,7 @@ from lightmask import demo, messages
 from lightmask.errors import FrameError
 from lightmask.fits import Roles, files, records
 from lightmask.masks import memory as memory_of_masking
-from lightmask.night import configuration, inventory, matching, number, summary, types
+from lightmask.night import cameras, configuration, inventory, matching, number, summary, types
 from lightmask.workflow import batches
 from lightmask.workflow.code import digest_of_code
 
@@ -103,6 +103,9 @@ class Night:
         self._is_reporting = is_reporting
         self.is_demo = os.path.normpath(self.config["frames"]) == DEMO
         self.folder = place(DEMO) if self.is_demo else Path(self.config["frames"]).expanduser()
+        self._only: tuple[str, ...] = ()
+        if self.folder.is_file():
+            self._mask_one()
         self.results = place("results")
         self.wait_for: Callable[[], Any] = lambda: None
         """Called before the folder is searched. It may raise where a rule has yet to make the folder."""
@@ -111,10 +114,22 @@ class Night:
         reading = digest_of_code(inventory.__file__)
         roles = Roles(self.config["images"])
         cache = self.results / "headers.json"
-        self._inventory = inventory.Inventory(self.folder, cache, self._keywords, reading, roles)
+        self._inventory = inventory.Inventory(self.folder, cache, self._keywords, reading, roles, self._only)
         self._rows: dict[str, dict[str, Any]] = {}
         self._recipes: dict[str, str] = {}
         self._problems: dict[str, str] = {}
+
+    def _mask_one(self) -> None:
+        """Take a single file for the LIGHT frame that is meant, with the files that belong to it, and no masks."""
+        name, self.folder = self.folder.name, self.folder.parent
+        companions = cameras.companion_names(name, self.config["cameras"])
+        self._only = (name, *companions)
+        paths: dict[str, list[str]] = {key: [] for key in self.config["frame_type"]["paths"]} | {"light": [name]}
+        self.config = {
+            **self.config,
+            "required_masks": [],
+            "frame_type": {**self.config["frame_type"], "paths": paths},
+        }
 
     # What is in the folder
 
@@ -131,7 +146,7 @@ class Night:
         if self._recall and (recalled := self._inventory.recall()) is not None:
             return recalled
         if not (self.is_demo or self.folder.is_dir()):
-            found = "a file" if self.folder.exists() else "nothing"
+            found = "a special file" if self.folder.exists() else "nothing"
             where = messages.printable(str(self.folder.absolute()))
             raise FrameError(f"frames: found {found} at {where}; expected a folder of FITS files")
         planned = demo.described(self._keywords) if self.is_demo else None
