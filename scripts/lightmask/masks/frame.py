@@ -158,7 +158,7 @@ def mask_frame(
         with timed("reading"):
             remarks: list[str] = []
             hdus, digest = files.enter_context(opened(frame, name, config["checksums"], remarks.append))
-            images = read_images(hdus, name, Roles(config["images"]), remarks.append)
+            images = read_images(hdus, name, Roles(config["images"]), lambda line: remarks.append(f"{name}: {line}"))
             masks, source = files.enter_context(_companion(companion, images, config["checksums"], remarks.append))
             static: dict[str, Pixels] = {}
             sources: list[tuple[str, Value]] = []
