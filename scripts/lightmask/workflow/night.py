@@ -386,20 +386,11 @@ class Night:
 
     @cached_property
     def _light_config(self) -> dict[str, Any]:
-        return self._settings(
-            *(
-                "cosmic_rays",
-                "masked",
-                "grow",
-                "unit",
-                "unit_names",
-                "cameras",
-                "table_keywords",
-                "sections",
-                "amplifiers",
-            ),
-            *("bayer", "no_data", "noise", "noise_check", "images", "inherit", "checksums"),
+        settings = self._settings(
+            *("cosmic_rays", "masked", "grow", "unit", "unit_names", "cameras", "sections", "amplifiers", "bayer"),
+            *("no_data", "noise", "noise_check", "images", "inherit", "checksums"),
         )
+        return settings | {"table_keywords": {"exposure": self.config["table_keywords"]["exposure"]}}
 
     def _light_settings(self, name: str) -> dict[str, Any]:
         light = self.lights[name]
