@@ -31,8 +31,8 @@ SOURCES = """
 END = """
 ## Add yours
 
-`cameras: my_cameras.yaml` in the configuration names a file of such entries; they are tried first. `name` and `header` are
-needed, the rest as far as it is known:
+`cameras: my_cameras.yaml` in the configuration names a file of such entries; they are tried first. `name` and
+`header` are needed, the rest as far as it is known:
 
 ```yaml
 - name: my camera
