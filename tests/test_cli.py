@@ -101,7 +101,10 @@ def test_a_scan_reports_problems_and_takes_the_configuration_of_the_working_dire
     status, rows = scanned("night", cwd=tmp_path)
     assert status == 1
     assert rows["a.fits"] == ["light", "flat mask of 2, dark mask of 1", "1", "10", ""]
-    assert rows["untyped.fits"][4] == "no IMAGETYP in the header; it is not masked"
+    assert (
+        rows["untyped.fits"][4]
+        == "no IMAGETYP or OBSTYPE or FRAME or ESO DPR TYPE or OBSMODE in the header; it is not masked"
+    )
     assert rows["jansky.fits"][4].startswith("BUNIT is 'Jy', expected adu or electron")
     assert rows["broken\\nline.fits"][4].startswith("not a FITS file")
     (tmp_path / "work").mkdir()

@@ -575,7 +575,19 @@ def _filled(own: Header, primary: Header) -> Header:
 
 
 def says_nothing(keyword: str, value: Value | None) -> bool:
-    """Return whether a value counts as lacking: it is blank, or zero where zero cannot be."""
+    """Return whether a value counts as lacking: it is blank, or zero where zero cannot be.
+
+    Parameters
+    ----------
+    keyword : str
+        In capitals.
+    value : str or int or float or bool or None
+        What a header has for it.
+
+    Returns
+    -------
+    bool
+    """
     if isinstance(value, str):
         return not value.strip()
     return value is None or (value == 0 and not isinstance(value, bool) and bool(NEVER_ZERO.fullmatch(keyword)))

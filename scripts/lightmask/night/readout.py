@@ -52,7 +52,19 @@ class Amplifier:
     level: float | None = None
 
     def measured(self, gain: float, exposure: float) -> "Amplifier":
-        """Return the same with a gain that was measured, if it has none: in electrons per count of the file."""
+        """Return the same with a gain that was measured, if it has none.
+
+        Parameters
+        ----------
+        gain : float
+            In electrons per count of the file.
+        exposure : float
+            As of `Readout`.
+
+        Returns
+        -------
+        Amplifier
+        """
         if self.gain is not None:
             return self
         satlevel = self.satlevel if self.level is None else self.level * gain / exposure
@@ -84,7 +96,17 @@ class Readout:
     remarks: tuple[str, ...] = ()
 
     def measured(self, gain: float) -> "Readout":
-        """Return the same with a gain that was measured, in electrons per count of the file."""
+        """Return the same with a gain that was measured.
+
+        Parameters
+        ----------
+        gain : float
+            In electrons per count of the file.
+
+        Returns
+        -------
+        Readout
+        """
         return replace(self, amplifiers=tuple(each.measured(gain, self.exposure) for each in self.amplifiers))
 
 

@@ -153,7 +153,7 @@ def _keywords_of(setting: Any) -> list[str]:
 
 def _plain(meaning: str) -> str:
     """Return a value of a type keyword without what does not count: case, blanks, ``-`` and ``_``."""
-    return re.sub(r"[\s_-]+", "", meaning).casefold()
+    return re.sub("[ _-]+", "", meaning).casefold()
 
 
 def meaning_of(cards: dict[str, Value], config: dict[str, Any]) -> str:
