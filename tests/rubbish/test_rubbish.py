@@ -145,7 +145,9 @@ def compare(path, out):
             data = image_of(old).data
             own = np.asarray(old["MASK"].data, bool) if "MASK" in old else None
         finite = np.isfinite(data)
-        assert np.array_equal(bits & Flag.NOTFINITE != 0, ~finite)
+        assert np.array_equal(bits & (Flag.NOTFINITE | Flag.NODATA) != 0, ~finite | (bits & Flag.NODATA != 0))
+        if (finite & (bits & Flag.NODATA != 0)).any():  # a border that was filled: the other program searches it
+            return
         if min(data.shape) < cosmicrays.LEAST_SIDE:
             return
         if finite.all():
@@ -204,7 +206,7 @@ def run(tmp_path_factory):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & ~0o222)
     before = state(folder)
-    config = [f"frames={folder}", "required_masks=[]", "pictures=false"]  # they are drawn above
+    config = [f"frames={folder}", "required_masks=[]", "noise_check=off", "pictures=false"]  # drawn above
     run = run_workflow(top / "work", "--config", *config, preexec_fn=give_up_rights)
     run.before, run.after = before, state(folder)
     for path in [folder, *folder.rglob("*")]:

@@ -12,7 +12,7 @@ FILLS = (0.0, -32768.0)
 """Values that mean no data where they fill a border; so does what is beyond `HUGE`."""
 HUGE = 9e29
 STRETCH = 16
-"""So many pixels in a row of one value along an edge are a border that was filled."""
+"""So many pixels of one value in a row along an edge are a border that was filled."""
 
 
 class WithoutData:
@@ -99,9 +99,9 @@ def _is(values: NDArray[Any], fill: float) -> NDArray[np.bool_]:
 
 
 def _long_runs(line: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Keep what is true in long stretches, or all along the line."""
+    """Keep what is true in long stretches."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], line.view(np.int8), [0]])))
     kept = np.zeros(line.size, np.bool_)
     for first, end in zip(edges[::2], edges[1::2], strict=True):
-        kept[first:end] = end - first >= min(STRETCH, line.size)
+        kept[first:end] = end - first >= STRETCH
     return kept
