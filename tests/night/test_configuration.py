@@ -480,3 +480,7 @@ def test_later_settings_count_section_by_section():
     merged = configuration.merged(config, {"a": 9, "s": {"deep": {"c": 8}, "new": 7}, "t": 6, "u": {"f": 1}})
     assert merged == {"a": 9, "s": {"b": 2, "deep": {"c": 8, "d": 4}, "new": 7}, "t": 6, "u": {"f": 1}}
     assert config == {"a": 1, "s": {"b": 2, "deep": {"c": 3, "d": 4}}, "t": {"e": 5}}
+
+
+def test_off_is_a_word_although_yaml_takes_it_for_false():
+    assert validated({"noise_check": yaml.safe_load("off")})["noise_check"] == "off"

@@ -257,6 +257,8 @@ def _typed(value: Any, rule: Config) -> Any:
     if isinstance(value, list):
         return [_typed(item, rule.get("items", {})) for item in value]
     types = rule.get("type", [])
+    if value is False and "off" in rule.get("enum", ()):
+        return "off"  # which YAML takes for false
     if isinstance(value, dict) and "units" in rule:
         return {key: _typed(inner, rule) if key == "value" else inner for key, inner in value.items()}
     if isinstance(value, dict):
