@@ -259,10 +259,9 @@ def _typed(value: Any, rule: Config) -> Any:
     types = rule.get("type", [])
     if value is False and "off" in rule.get("enum", ()):
         return "off"  # which YAML takes for false
-    if isinstance(value, dict) and "units" in rule:
-        return {key: _typed(inner, rule) if key == "value" else inner for key, inner in value.items()}
     if isinstance(value, dict):
-        return {key: _typed(inner, rule.get("properties", {}).get(key, {})) for key, inner in value.items()}
+        rules = {"value": rule} if "units" in rule else rule.get("properties", {})
+        return {key: _typed(inner, rules.get(key, {})) for key, inner in value.items()}
     for name in [types] if isinstance(types, str) else types:
         if isinstance(value, str) and name in READERS:
             with suppress(ValueError, KeyError):
