@@ -11,7 +11,7 @@ from typing import Any
 from lightmask import messages
 from lightmask.fits import Value, shape_text
 from lightmask.night import names
-from lightmask.night.cameras import camera_of
+from lightmask.night.cameras import camera_of, companion_names
 from lightmask.night.cameras import keywords as keywords_of_cameras
 from lightmask.night.quantities import AUTO, first, problem_of_dark
 from lightmask.night.window import WINDOW
@@ -245,6 +245,9 @@ def _with_companions(found: list[Frame], config: dict[str, Any]) -> list[Frame]:
         if frame.type != LIGHT:
             continue
         folder, slash, name = frame.path.rpartition("/")
+        names = companion_names(name, config["cameras"])
+        if not any(f"{folder}{slash}{other}" in places for other in names):  # a night has thousands of frames
+            continue
         owned = []
         for role, (pattern, wanted) in (camera_of(frame.cards, config["cameras"]).get("companions") or {}).items():
             path = f"{folder}{slash}{re.sub(pattern, wanted, name)}"
