@@ -484,3 +484,14 @@ def test_later_settings_count_section_by_section():
 
 def test_off_is_a_word_although_yaml_takes_it_for_false():
     assert validated({"noise_check": yaml.safe_load("off")})["noise_check"] == "off"
+
+
+@pytest.mark.parametrize("name", ["counts/s", "my e- per second", "Jy", "mag", "erg / (s cm2)", "electron / s", "m"])
+def test_a_unit_name_is_another_name_for_the_same_quantity(name):
+    (problem,) = problems_of({"unit_names": {name: "adu"}})
+    assert problem.startswith(f"configuration: unit_names: found {name!r}; expected another name for adu or electron; ")
+
+
+@pytest.mark.parametrize("name", ["my counts", "ADUs", "photon", "`touch x`", "sADU", ""])
+def test_other_names_of_units_are_taken(name):
+    assert validated({"unit_names": {name: "adu"}})["unit_names"] == {name: "adu"}

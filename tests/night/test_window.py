@@ -42,7 +42,13 @@ def test_a_window_is_cut_out(keywords, row, column, height, width):
             "the rows of one of them are turned",
         ),
         ({"CCDSEC": "[1:80,1:60]"}, FULL, {"CCDSEC": "[1:80, 1:60]"}, WHOLE),
-        ({"CCDSEC": "[1:80,1:60]"}, FULL, {"CCDSEC": "[81:160,1:60]"}, "has CCDSEC '[1:80,1:60]'"),
+        ({"CCDSEC": "[1:80,1:60]"}, FULL, {"CCDSEC": "[81:160,1:60]"}, "and begins at column 0 and row 0"),
+        ({"CCDSEC": "[80:1,1:60]"}, FULL, {"CCDSEC": "[1:80,1:60]"}, "has CCDSEC '[80:1,1:60]'"),
+        ({"CCDSEC": "[1:80,1:60]"}, (20, 30), {"CCDSEC": "[11:40,6:25]"}, Cut(5, 10, turned=False)),
+        # binned by two
+        ({"DETSEC": "[1:160,1:120]"}, (20, 30), {"DETSEC": "[21:80, 11:50]"}, Cut(5, 10, turned=False)),
+        ({"DETSEC": "[1:160,1:120]"}, (20, 30), {"DETSEC": "[22:81,11:50]"}, "has shape 80x60, the frame 30x20"),
+        ({"CCDSEC": "[1:80,1:60]"}, (20, 30), {"CCDSEC": "[1:400,1:20]"}, "has shape 80x60, the frame 30x20"),
         ({"DETSEC": "[1:80,1:60]"}, FULL, {}, WHOLE),
     ],
 )

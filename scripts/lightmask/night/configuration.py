@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightmask.messages import printable
-from lightmask.night import cameras, matching
+from lightmask.night import cameras, matching, quantities
 
 if TYPE_CHECKING:  # it takes long to import, and jobs, which get a checked configuration, need it not
     from jsonschema.exceptions import ValidationError
@@ -86,7 +86,7 @@ def validated(config: Config) -> Config:
     validator = Draft202012Validator(schema())
     problems = [text for error in validator.iter_errors(complete) for text in _explained(error)]
     if isinstance(complete, dict):
-        problems += [*_unusable(complete), *_without_unit(complete)]
+        problems += [*_unusable(complete), *_without_unit(complete), *_other_quantities(complete)]
     problems = problems or list(_unwritable(complete))
     if problems:
         raise ValueError("\n".join(sorted(map(printable, problems))))
@@ -307,6 +307,31 @@ def _without_unit(config: Config) -> Iterator[str]:
             else:
                 continue
             yield f"configuration: {section}.{key}: found {_shown(value)}; expected {expected}"
+
+
+def _other_quantities(config: Config) -> Iterator[str]:
+    """Find unit names that are no other name for counts or electrons: a rate or a flux stays one under any name."""
+    names = config.get("unit_names")
+    usual = {name.casefold() for name in schema()["properties"]["unit_names"]["default"]}
+    for name in names if isinstance(names, dict) else ():
+        if not isinstance(name, str) or name.strip().casefold() in usual:
+            continue
+        remedy = "take it out: rates of counts and electrons are known, and other quantities cannot be searched"
+        if quantities.PER_SECOND.sub("", name.strip()) != name.strip() or _is_other_unit(name):
+            expected = "expected another name for adu or electron"
+            yield f"configuration: unit_names: found {_shown(name)}; {expected}; {remedy}"
+
+
+def _is_other_unit(name: str) -> bool:
+    """Return whether astropy knows a unit of that name, and it is neither counts nor electrons nor a bare number."""
+    from astropy import units
+
+    try:
+        unit = units.Unit(name.strip(), parse_strict="raise")
+    except (ValueError, TypeError):
+        return False
+    counts = (units.adu, units.ct, units.electron, units.DN, units.photon, units.dimensionless_unscaled)
+    return not any(unit.is_equivalent(each) for each in counts)
 
 
 def _is_wrong(value: Any, rule: Config) -> bool:

@@ -1,5 +1,6 @@
 """Where on the detector an image lies, and how it is turned: whether a mask of another window fits, and which part."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -42,6 +43,33 @@ def origin(cards: Cards) -> tuple[int, int] | None:
     return None
 
 
+def _add_origins(keyword: str, *images: tuple[tuple[int, ...], dict[str, Value]]) -> None:
+    """Add to the cards of two images where they begin, where no other keyword says it and one of a section does.
+
+    Such a section counts unbinned pixels: it is as many times larger as pixels are binned. It is left alone
+    where it is turned, or does not fit the image.
+    """
+    if any(origin(cards) for _, cards in images):
+        return
+    found = []
+    for shape, cards in images:
+        ends = re.fullmatch(r"\[(\d+):(\d+),(\d+):(\d+)\]", _sections(cards).get(keyword, ""))
+        if not ends:
+            return
+        x1, x2, y1, y2 = map(int, ends.groups())
+        factors = [(y2 - y1 + 1) / shape[0], (x2 - x1 + 1) / shape[1]]
+        if any(factor < 1 or factor != int(factor) for factor in factors):
+            return
+        found.append(([int(factor) for factor in factors], [y1 - 1, x1 - 1]))
+    (binning, first), (other, second) = found
+    if binning != other or any((b - a) % factor for a, b, factor in zip(first, second, binning, strict=True)):
+        return
+    for (_, cards), begin in zip(images, (first, second), strict=True):
+        cards["YORGSUBF"], cards["XORGSUBF"] = (
+            (value - start) // factor for value, start, factor in zip(begin, first, binning, strict=True)
+        )
+
+
 def _sections(cards: Cards) -> dict[str, str]:
     return {
         keyword: "".join(str(cards[keyword]).split())
@@ -67,15 +95,19 @@ def cut(mask_shape: tuple[int, ...], mask: Cards, shape: tuple[int, ...], cards:
     Cut or str
         For a message about the mask.
     """
-    orders = [str(each.get("ROWORDER") or "").strip().upper() for each in (mask, cards)]
+    of_mask: dict[str, Value] = {**mask}
+    of_image: dict[str, Value] = {**cards}
+    for keyword in ("CCDSEC", "DETSEC"):
+        _add_origins(keyword, (mask_shape, of_mask), (shape, of_image))
+    orders = [str(each.get("ROWORDER") or "").strip().upper() for each in (of_mask, of_image)]
     turned = "" not in orders and orders[0] != orders[1]
-    theirs, ours = origin(mask), origin(cards)
+    theirs, ours = origin(of_mask), origin(of_image)
     sizes = f"has shape {_xy(mask_shape)}{where}, the frame {_xy(shape)}"
     if theirs is None or ours is None:
         if tuple(mask_shape) != tuple(shape):
             return sizes
-        for keyword, text in _sections(mask).items():
-            other = _sections(cards).get(keyword, text)
+        for keyword, text in _sections(of_mask).items():
+            other = _sections(of_image).get(keyword, text)
             if other != text:
                 return f"has {keyword} {text!r}{where}, the frame {other!r}"
         return Cut(0, 0, turned)
