@@ -14,7 +14,7 @@ from lightmask.bits import Flag
 from lightmask.fits import Image, Pixels, bands
 from lightmask.masks import cosmicrays
 from lightmask.masks.flags import Flags
-from lightmask.masks.planes import common_level, planes
+from lightmask.masks.planes import Plane, common_level, planes
 from lightmask.night import Amplifier, Readout
 
 # Measured (tests/benches/bench_memory.py): the interpreter and what it loads; the detector at work, most of all on
@@ -26,9 +26,9 @@ BYTES_OF_FLAGS = 4.5
 BYTES_OF_TILES = 26
 SAMPLED_ROWS = 100
 """Of which noise is measured."""
-PART_OF_COLUMN = 0.3
-LEAST_OF_COLUMN = 24
-"""Pixels of a column, and part of it, that cosmic rays do not fill."""
+PART_OF_LINE = 0.3
+LEAST_OF_LINE = 24
+"""Part of a row or column, and pixels of it, that cosmic rays do not fill."""
 
 
 def flag_pixels(
@@ -73,24 +73,8 @@ def flag_pixels(
         Pixels that the detector found in each iteration.
     """
     found = np.zeros(image.data.shape, bits.DTYPE)
-    own = [] if inherited is None else [inherited]
-    iterations: list[int] = []
     given = _of_detector(parameters, readout)
-    for plane in planes(image.data, readout, variance):
-        parts = [plane.part(mask) for mask in own]
-        hit = cosmicrays.detect(plane.data, _Union(parts) if parts else None, given, plane.background, plane.variance)
-        here = found[plane.place]
-        here[hit.mask] = Flag.COSMIC
-        iterations = [sum(both) for both in zip_longest(iterations, hit.iterations, fillvalue=0)]
-        known = plane.part(static)
-        if known is None or not hit.mask.any() or not any(known[rows].any() for rows in bands(plane.shape)):
-            continue
-        del hit  # an image of a byte a pixel, while the detector is at work
-        withheld = cosmicrays.detect(plane.data, _Union([*parts, known]), given, plane.background, plane.variance).mask
-        for rows in bands(plane.shape):
-            here[rows][(here[rows] != 0) & ~withheld[rows]] = Flag.SUSPECT
-        del withheld
-    _suspect_columns(found, readout.window)
+    iterations = _search(planes(image.data, readout, variance), static, inherited, given, readout.window, found)
     for rows in bands(found.shape):
         data, here = image.data[rows], found[rows]
         for amplifier in readout.amplifiers:
@@ -119,6 +103,37 @@ def flag_pixels(
     ):
         found[outside] = Flag.EDGE
     return found, iterations
+
+
+def _search(
+    planes: Iterable[Plane], static: Any, inherited: Any, given: dict[str, Any], window: tuple[slice, slice], found: Any
+) -> list[int]:
+    """Write COSMIC and SUSPECT of planes of an image into its flags; return the pixels of each iteration."""
+    own = [] if inherited is None else [inherited]
+    iterations: list[int] = []
+    counted = [np.zeros(length, int) for length in found.shape]
+    for plane in planes:
+        parts = [plane.part(mask) for mask in own]
+        hit = cosmicrays.detect(plane.data, _Union(parts) if parts else None, given, plane.background, plane.variance)
+        here = found[plane.place]
+        for rows in bands(plane.shape):
+            y, x = _places(hit.mask[rows])
+            here[rows][y, x] = Flag.COSMIC
+            _count(counted, plane, y + rows.start, x, 1)
+        iterations = [sum(both) for both in zip_longest(iterations, hit.iterations, fillvalue=0)]
+        known = plane.part(static)
+        if known is None or not hit.mask.any() or not any(known[rows].any() for rows in bands(plane.shape)):
+            continue
+        del hit  # an image of a byte a pixel, while the detector is at work
+        union = _Union([*parts, known])
+        withheld = cosmicrays.detect(plane.data, union, given, plane.background, plane.variance).mask
+        for rows in bands(plane.shape):
+            y, x = _places((here[rows] != 0) & ~withheld[rows])
+            here[rows][y, x] = Flag.SUSPECT
+            _count(counted, plane, y + rows.start, x, -1)
+        del withheld
+    _suspect_lines(found[window], [n[part] for n, part in zip(counted, window, strict=True)])
+    return iterations
 
 
 def _of_detector(parameters: cosmicrays.Parameters, readout: Readout) -> dict[str, Any]:
@@ -212,20 +227,32 @@ def _noise_and_sky(data: Any, rows: slice, columns: slice) -> tuple[float, float
     return noise, max(float(np.median(values)), 0.0)
 
 
-def _suspect_columns(found: NDArray[np.int16], window: tuple[slice, slice]) -> None:
-    """Turn COSMIC into SUSPECT where it makes up a column or a row: no cosmic ray runs along one that far."""
-    seen = found[window]
-    counted = [np.zeros(seen.shape[1], int), np.zeros(seen.shape[0], int)]
-    for rows in bands(seen.shape):
-        y, x = np.nonzero(seen[rows] & Flag.COSMIC)
-        counted[0] += np.bincount(x, minlength=seen.shape[1])
-        counted[1][rows] = np.bincount(y, minlength=min(rows.stop, seen.shape[0]) - rows.start)
-    for axis, counts in enumerate(counted):
-        least = max(LEAST_OF_COLUMN, PART_OF_COLUMN * seen.shape[axis])
+def _places(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows and columns of what is true; `numpy.nonzero` takes several times as long where little is."""
+    y, x = np.divmod(np.flatnonzero(mask), mask.shape[1])
+    return y, x
+
+
+def _count(counted: list[NDArray[Any]], plane: Plane, y: NDArray[np.intp], x: NDArray[np.intp], sign: int) -> None:
+    """Add pixels of a plane to the counts of each row and each column of the image, or take them away."""
+    for counts, part, places in zip(counted, plane.place, (y, x), strict=True):
+        counts[part] += sign * np.bincount(places, minlength=counts[part].size)
+
+
+def _suspect_lines(seen: NDArray[np.int16], counted: list[NDArray[Any]]) -> None:
+    """Turn COSMIC into SUSPECT where it makes up a row or a column: no cosmic ray runs along one that far.
+
+    Parameters
+    ----------
+    seen : ndarray of int16
+        Flags of what shows the sky.
+    counted : list of ndarray
+        COSMIC pixels of each of its rows, and of each of its columns.
+    """
+    for lines, counts in zip((seen, seen.T), counted, strict=True):
+        least = max(LEAST_OF_LINE, PART_OF_LINE * lines.shape[1])
         for place in np.flatnonzero(counts >= least):
-            line = seen[:, place] if axis == 0 else seen[place]
-            cosmic = (line & Flag.COSMIC) != 0
-            line[cosmic] ^= np.int16(Flag.COSMIC | Flag.SUSPECT)
+            lines[place][lines[place] == Flag.COSMIC] = Flag.SUSPECT
 
 
 @dataclass(frozen=True)
