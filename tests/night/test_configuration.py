@@ -495,3 +495,10 @@ def test_a_unit_name_is_another_name_for_the_same_quantity(name):
 @pytest.mark.parametrize("name", ["my counts", "ADUs", "photon", "`touch x`", "sADU", ""])
 def test_other_names_of_units_are_taken(name):
     assert validated({"unit_names": {name: "adu"}})["unit_names"] == {name: "adu"}
+
+
+def test_what_is_inherited_is_chosen_by_cameras_that_are_known():
+    found = validated({"inherit": {"hst": [16], "Default": []}, "cameras": [{"name": "Mine", "header": {"A": "b"}}]})
+    assert found["inherit"] == {"HST": [16], "default": []}
+    (problem,) = problems_of({"inherit": {"Hubble": [16]}})
+    assert problem.startswith("configuration: inherit: found 'Hubble'; expected default or the name of a camera: ")

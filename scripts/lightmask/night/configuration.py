@@ -100,6 +100,15 @@ def validated(config: Config) -> Config:
 def _add_cameras(complete: Config, given: Config) -> None:
     """Read the user's cameras, and compare masks and frames by the keywords of cameras where the user names none."""
     others = complete["cameras"] = cameras.read(complete["cameras"])
+    names = {camera["name"].casefold(): camera["name"] for camera in (*others, *cameras.known())} | {
+        "default": "default"
+    }
+    if unknown := [name for name in complete["inherit"] if str(name).casefold() not in names]:
+        raise ValueError(
+            f"configuration: inherit: found {_shown(unknown[0])}; expected default or the name of a camera: "
+            f"{', '.join(sorted(set(names.values()) - {'default'}))}"
+        )
+    complete["inherit"] = {names[name.casefold()]: chosen for name, chosen in complete["inherit"].items()}
     keywords = {key: cameras.of_kind(key, others) for key in ("filter", "binning", "temperature")}
     asked = {section: (given or {}).get(section) or {} for section in ("match", "table_keywords")}
     wanted = (
