@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as arrays
 
 from lightmask.detect import bands, detect_cosmics
 from lightmask.detect import pixels_at_a_time as pixels_of_bands
+from lightmask.errors import MachineError
 from lightmask.fits import images
 from lightmask.masks import cosmicrays
 from lightmask.night.configuration import validated
@@ -295,3 +296,12 @@ def compare_with_filled(data, masked, rows):
     direct = detect_cosmics(images.fill(data, finite), inmask=known, **keywords)
     assert np.array_equal(found.mask, direct.crmask)
     assert found.iterations == list(direct.counts)
+
+
+@pytest.mark.parametrize("package", ["astroscrappy", "ccdproc"])
+def test_a_detector_that_is_not_installed_is_named(monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)  # as if there were none
+    with pytest.raises(
+        MachineError, match=f"{package}: found no package of that name, expected it for cosmic_rays: detector"
+    ):
+        cosmicrays.detect(starfield(), None, PARAMETERS | {"detector": "ccdproc"})

@@ -234,7 +234,9 @@ def test_a_night_of_mosaics_makes_its_masks_image_by_image(tmp_path):
     hot = {"A": (7, 9), "B": (20, 3)}
 
     def write(name, names, make, **cards):
-        hdus = [fits.ImageHDU(make(each).astype("f4"), name=each) for each in names]
+        amplifiers = ({"AMPNAME": f"amplifier {each}"} for each in names)
+        parts = zip(names, amplifiers, strict=True)
+        hdus = [fits.ImageHDU(make(each).astype("f4"), fits.Header(own), name=each) for each, own in parts]
         fits.HDUList([fits.PrimaryHDU(header=fits.Header(cards)), *hdus]).writeto(night / name)
 
     rng = np.random.default_rng(1)
@@ -266,6 +268,9 @@ def test_a_night_of_mosaics_makes_its_masks_image_by_image(tmp_path):
             flags = hdus["FLAGS", number].data
             assert np.argwhere(flags & Flag.FLAT).tolist() == [list(bad[name])]
             assert np.argwhere(flags & Flag.DARK).tolist() == [list(hot[name])]
+    for mask in (tmp_path / "results/static_masks").iterdir():
+        with fits.open(mask) as hdus:
+            assert {hdu.name: hdu.header["AMPNAME"] for hdu in hdus[1:]} == {"A": "amplifier A", "B": "amplifier B"}
     with (tmp_path / "results/summary.csv").open() as file:
         rows = [(row["path"], row["image"]) for row in csv.DictReader(file)]
     assert rows == [("light.fits", "A"), ("light.fits", "B")]

@@ -156,3 +156,15 @@ def test_only_a_dark_needs_an_exposure(type_, cards, problem, expected):
     (found,) = types.frames(files, validated({}))
     assert found.problem.startswith(expected)
     assert bool(found.problem) == bool(expected)
+
+
+def test_the_gain_of_a_dark_makes_electrons_of_rates_too():
+    config = validated({"make_dark_mask": {"gain": "GAIN"}})
+    cards = {"GAIN": 3.0, "EXPTIME": 20.0}
+    assert quantities.gain_of(cards, config) == 3
+    assert quantities.gain_of(cards | {"BUNIT": "adu/s"}, config) == 60
+    auto = validated({"make_dark_mask": {"gain": "auto"}})
+    assert quantities.gain_of(cards | {"EGAIN": 2.0}, auto) == 2
+    assert refusal(quantities.gain_of, cards, auto).startswith(
+        "auto finds no gain in the header, expected a number of e-"
+    )

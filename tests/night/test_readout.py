@@ -317,6 +317,11 @@ def test_each_section_has_the_numbers_of_its_amplifier(sections, gain):
     assert amplifiers(TWO | sections, gain=gain) == BOTH
 
 
+def test_amplifiers_that_leave_out_most_of_the_sky_are_not_used():
+    sections = {"DATASECA": "[1:20,1:60]", "DATASECB": "[21:40,1:60]", "DATASEC": "[5:80,1:60]"}
+    assert amplifiers(TWO | sections, gain="GAINA") == ((*WHOLE, 2.0, 5.0, 2000.0),)
+
+
 def test_auto_finds_amplifiers():
     cards = {"INSTRUME": "DECam", "CCDSECA": "[1:40,1:60]", "CCDSECB": "[41:80,1:60]"} | TWO
     assert amplifiers(cards, "auto", "auto", "auto") == BOTH
