@@ -7,6 +7,8 @@ from astropy.io import fits
 
 from lightmask.bits import Flag
 from lightmask.masks import mask_frame
+from lightmask.masks.search import measured_gain, noise_ratio
+from lightmask.night import readout
 from lightmask.night.configuration import validated
 
 SIDE = 400
@@ -175,3 +177,23 @@ def test_a_bad_column_is_no_cosmic_ray(tmp_path):
         suspect = (hdus["FLAGS"].data & Flag.SUSPECT) != 0
         assert np.count_nonzero(suspect[:, 100]) > 0.8 * SIDE
         assert hdus["MASK"].data[suspect].all()
+
+
+@pytest.mark.parametrize("gain", [0.3, 1.0, 2.5])
+@pytest.mark.parametrize(("level", "readnoise"), [(30.0, 20.0), (500.0, 5.0), (0.0, 12.0)])
+def test_a_gain_is_measured_from_the_noise(gain, level, readnoise):
+    """With sky, with read noise, and with either alone; stars and rays do not count."""
+    image, _ = sky_with_truth(1, level=level, readnoise=readnoise)
+    adu = (image / gain).astype("f4")
+    window = slice(0, SIDE), slice(0, SIDE)
+    assert measured_gain(adu, readnoise, window) == pytest.approx(gain, rel=0.12)
+    how = readout(validated({"cosmic_rays": {"gain": gain, "readnoise": readnoise}}), {}, {}, adu.shape)
+    assert noise_ratio(adu, how) == pytest.approx(1, abs=0.06)
+    wrong = readout(validated({"cosmic_rays": {"gain": 20 * gain, "readnoise": readnoise}}), {}, {}, adu.shape)
+    assert noise_ratio(adu, wrong) > 4
+
+
+def test_an_image_without_noise_has_no_gain_to_measure():
+    flat = np.full((50, 50), 100.0)
+    assert measured_gain(flat, 10, (slice(0, 50), slice(0, 50))) == 1
+    assert noise_ratio(flat, readout(validated({}), {}, {}, flat.shape)) == 1
