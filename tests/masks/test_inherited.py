@@ -26,7 +26,7 @@ def inherited(tmp_path, values, cards=None, name="DQ", mask_cards=None, dtype="i
     mask_frame(tmp_path / "a.fits", "a.fits", None, *out, validated(config), companion=companion)
     with fits.open(out[0]) as made:
         kept = "INMASK" if "INMASK" in made else name
-        assert name == "MASK" or np.array_equal(made[kept].data, mask), "it is kept"
+        assert name == "MASK" or np.array_equal(made[kept].data, mask, equal_nan=True), "it is kept"
         flags = made["FLAGS"].data
     assert not (flags[1:] & Flag.INHERITED).any()
     found = [value for value, flag in zip(values, flags[0], strict=False) if flag & Flag.INHERITED]
@@ -48,6 +48,14 @@ def inherited(tmp_path, values, cards=None, name="DQ", mask_cards=None, dtype="i
 )
 def test_what_is_bad_is_known_of_cameras(tmp_path, cards, name, values, bad):
     assert inherited(tmp_path, values, cards, name) == (bad, [])
+
+
+@pytest.mark.parametrize(("camera", "bad"), [("HST", [16, 36, np.nan]), ("DECam", [3, np.nan])])
+def test_bits_and_codes_may_be_floats(tmp_path, camera, bad):
+    cards = {"TELESCOP": "HST"} if camera == "HST" else {"INSTRUME": "DECam"}
+    values = [0.0, 16.0, 32.0, 36.0, np.nan] if camera == "HST" else [0.0, 3.0, 7.0, np.nan]
+    found, _ = inherited(tmp_path, values, cards, dtype="f4")
+    np.testing.assert_array_equal(found, bad)
 
 
 def test_bits_of_a_mask_are_named_in_its_header(tmp_path):

@@ -139,6 +139,14 @@ def test_contradictions_are_remarked(tmp_path):
     ]
 
 
+def test_the_fraction_of_a_file_leaves_out_overscan_as_that_of_each_image_does(tmp_path):
+    parts = [extension(n, name="SCI", ver=n, DATASEC="[1:40,1:40]") for n in (1, 2)]
+    hdus, statistics = masked(tmp_path, parts)
+    hdus.close()
+    assert statistics["edge"] == 2 * 400
+    assert statistics["fraction"] == statistics["images"][0]["fraction"] == 1 / 1600
+
+
 def test_masks_have_the_world_coordinates_of_their_image(tmp_path):
     wcs = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 5.0, "CRPIX2": 6.0, "CRVAL1": 10.0, "CRVAL2": 20.0}
     wcs |= {"CD1_1": 1e-4, "CD1_2": 0.0, "CD2_1": 0.0, "CD2_2": 1e-4}

@@ -260,9 +260,6 @@ WHOLE = (0, 60, 0, 80)
         ({"DATASEC": "[1:80,1:60]"}, WHOLE),
         ({"DATASEC": "[9:88,1:60]"}, WHOLE),  # trimmed already: 80 columns, of another image
         ({"DATASEC": "[1:1024,1:1024]"}, WHOLE),  # a part was cut out
-        ({"COVER": 8}, (0, 60, 0, 72)),
-        ({"COVER": 8, "ROVER": 2}, (0, 58, 0, 72)),
-        ({"COVER": 8, "DATASEC": "[1:1024,1:1024]"}, (0, 60, 0, 72)),
         ({"COVER": 8, "DATASEC": "[1:80,1:60]"}, WHOLE),  # trimmed
         ({"COVER": 8, "DATASEC": "[1:72,1:60]"}, (0, 60, 0, 72)),
         ({"COVER": 0}, WHOLE),
@@ -271,6 +268,21 @@ WHOLE = (0, 60, 0, 80)
 )
 def test_the_window_is_what_shows_the_sky(cards, expected):
     assert window(cards) == (expected, ())
+    assert window(cards, config={"sections": "ignore"}) == (WHOLE, ())
+
+
+@pytest.mark.parametrize(
+    ("cards", "expected", "count"),
+    [
+        ({"COVER": 8}, (0, 60, 0, 72), 1),
+        ({"COVER": 8, "ROVER": 2}, (0, 58, 0, 72), 2),
+        ({"COVER": 8, "DATASEC": "[1:1024,1:1024]"}, (0, 60, 0, 72), 1),
+    ],
+)
+def test_overscan_that_no_section_confirms_is_left_out_with_a_remark(cards, expected, count):
+    found, remarks = window(cards)
+    assert found == expected and len(remarks) == count
+    assert remarks[0].startswith("COVER is 8, and no DATASEC or TRIMSEC fits the image: its last 8 columns are taken")
     assert window(cards, config={"sections": "ignore"}) == (WHOLE, ())
 
 
@@ -359,8 +371,16 @@ def test_amplifiers_of_the_configuration_must_cover_the_image(sections):
 def test_amplifiers_without_a_place_are_remarked_where_they_differ():
     assert amplifiers(TWO, gain="GAINA") == ((*WHOLE, 2.0, 5.0, 2000.0),)
     found = read_out(TWO, gain="GAINA")
-    assert ["GAINA to GAINB differ" in remark for remark in found.remarks] == [True]
-    assert read_out(TWO | {"GAINB": 2.001}, gain="GAINA").remarks == ()
+    assert [remark.partition(" ")[0] for remark in found.remarks] == ["GAINA", "RDNOISEA", "SATURATA"]
+    alike = {"GAINB": 2.001, "RDNOISEB": 5.0, "SATURATB": 1000.0}
+    assert read_out(TWO | alike, gain="GAINA").remarks == ()
+
+
+def test_what_auto_does_not_find_is_remarked():
+    found = read_out({"INSTRUME": "mine", "EGAIN": 1.0}, gain="auto", readnoise="auto", satlevel="auto")
+    assert [remark.partition(":")[0] for remark in found.remarks] == ["readnoise", "satlevel"]
+    cards = {"INSTRUME": "mine", "EGAIN": 1.0, "RDNOISE": 3.0, "SATURATE": 1000.0}
+    assert read_out(cards, gain="auto", readnoise="auto", satlevel="auto").remarks == ()
 
 
 # --- colours ----------------------------------------------------------------------------------------

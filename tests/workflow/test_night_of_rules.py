@@ -391,3 +391,13 @@ def test_a_single_frame_is_masked_by_itself(night, folder, tmp_path):
     inputs = found.light_inputs(SimpleNamespace(frame=name))
     assert [str(path) for path in inputs["frame"]] == [str(folder / light.path), str(folder / "x y_ood_z.fits")]
     assert found.light_task(SimpleNamespace(frame=name))["companion"] == "x y_ood_z.fits"
+
+
+def test_a_mask_or_weight_alone_is_no_light_frame(night, folder):
+    """Also where the image that it belongs to is not there, and its PRODTYPE is that of an image."""
+    for name in ("c4d_1_ood_z.fits", "c4d_1_oow_z.fits.fz", "c4d_2_ooi_z.fits", "wood_z.fits"):
+        write_light(folder / name, INSTRUME="DECam", PRODTYPE="image")
+    write_light(folder / "x_ood_z.fits", INSTRUME="other")
+    lights = {frame.path for frame in night().lights.values()}
+    assert {"c4d_2_ooi_z.fits", "wood_z.fits", "x_ood_z.fits"} <= lights
+    assert not lights & {"c4d_1_ood_z.fits", "c4d_1_oow_z.fits.fz"}

@@ -288,11 +288,12 @@ class _Search:
             return
         one = how.amplifiers[0]
         there = ("EGAIN", "GAIN", "RDNOISE", "READNOIS", "BUNIT")
-        said = [f"{key} {self.image.header[key]}" for key in there if not says_nothing(key, self.image.header.get(key))]
+        cards = self.image.header
+        shown = [f"{key} {cards[key]}" for key in there if not says_nothing(key, cards.get(key))]
         line = (
             f"its noise is {ratio:.2g} times that of a gain of {(one.gain or 1) / how.exposure:g} e-/adu and a read "
             f"noise of {one.readnoise:g} e-, expected {SOUND[0]} to {SOUND[1]}; the header has "
-            f"{', '.join(said) or 'no gain'}; {self._remedy(ratio, one.gain)}"
+            f"{', '.join(shown) or 'no gain'}; {self._remedy(ratio, one.gain)}"
         )
         if choice == "fail" and not POSSIBLE[0] <= ratio <= POSSIBLE[1]:
             raise FrameError(f"{self.name}: {line}, or set noise_check: remark")
@@ -370,7 +371,8 @@ def _total(counted: list[dict[str, Any]]) -> dict[str, Any]:
         return {key: value for key, value in counted[0].items() if key != "image"}
     summed = {key: sum(each[key] for each in counted) for key in ("pixels", "masked", *bits.REASONS)}
     rounds = itertools.zip_longest(*(each["iterations"] for each in counted), fillvalue=0)
-    total = {**summed, "fraction": summed["masked"] / summed["pixels"], "iterations": list(map(sum, rounds))}
+    fraction = summed["masked"] / max(summed["pixels"] - summed["edge"], 1)  # as of each image
+    total = {**summed, "fraction": fraction, "iterations": list(map(sum, rounds))}
     if "events" in counted[0]:
         cosmic = [each["cosmic"] * each["on_sources"] for each in counted]
         total["events"] = sum(each["events"] for each in counted)

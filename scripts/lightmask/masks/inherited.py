@@ -12,6 +12,8 @@ from lightmask.night import Camera
 
 PLANES = "MP_"
 """Keywords of the bits of a mask begin so, as LSST writes them: ``MP_SAT = 1``."""
+MOST_BITS = 2.0**53
+"""Larger floats are no whole numbers for sure."""
 MOST = 0.5
 """A mask that masks more of an image than this is remarked."""
 
@@ -115,9 +117,9 @@ def _meaning(
     chosen = choices.get(source, choices.get("default"))
     if chosen is None:
         chosen = known.get("bad")
-    if pixels.dtype.kind not in "iu" or (hdu.name == "MASK" and not planes):
+    if hdu.name == "MASK" and not planes:
         return lambda values: values != 0
-    highest = max((int(pixels[rows].max()) for rows in bands(pixels.shape)), default=0)
+    highest = max((int(_whole(pixels[rows]).max()) for rows in bands(pixels.shape)), default=0)
     if chosen is None:
         if highest > 1:
             remark(
@@ -127,13 +129,20 @@ def _meaning(
         return lambda values: values != 0
     values = [_number(each, names, source) for each in chosen]
     if known.get("codes") and highest <= max(names.values(), default=0):
-        return lambda found: np.isin(found, values)
+        return lambda found: np.isin(_whole(found), values) | (_whole(found) < 0)
     if known.get("codes"):  # older masks of the same pipeline have bits
         return lambda found: found != 0
     bits = 0
     for value in values:
         bits |= value
-    return lambda found: (found & np.array(bits).astype(found.dtype)) != 0
+    return lambda found: (_whole(found) & np.array(bits).astype(_whole(found).dtype)) != 0
+
+
+def _whole(values: NDArray[Any]) -> NDArray[Any]:
+    """Return bits or codes as whole numbers: some programs write them as floats. What is none is -1, which is bad."""
+    if values.dtype.kind in "iu":
+        return values
+    return np.where(np.isfinite(values) & (np.abs(values) < MOST_BITS), values, -1).astype(np.int64)
 
 
 LSST_BAD = ("BAD", "SAT", "INTRP", "CR", "EDGE", "NO_DATA", "SUSPECT", "UNMASKEDNAN", "VIGNETTED", "CROSSTALK")

@@ -15,7 +15,7 @@ UNKNOWN: Camera = {"name": "", "gain": ["EGAIN"]}
 """Of a camera that is not known no more is taken for granted."""
 KEYS = {
     *("name", "header", "gain", "gain_unit", "readnoise", "readnoise_unit", "saturation", "filter", "binning"),
-    *("temperature", "mask", "companions", "source", "tested"),
+    *("temperature", "mask", "companions", "companion_names", "source", "tested"),
 }
 
 
@@ -80,6 +80,12 @@ def companion_names(name: str, others: Iterable[Camera] = ()) -> list[str]:
     pairs = (pair for camera in (*others, *known()) for pair in (camera.get("companions") or {}).values())
     names = dict.fromkeys(re.sub(pattern, wanted, name) for pattern, wanted in pairs)
     return [other for other in names if other != name]
+
+
+def is_name_of_companion(name: str, others: Iterable[Camera] = (), known_too: bool = True) -> bool:
+    """Return whether a camera gives such a name to a file of masks or weights."""
+    patterns = (camera.get("companion_names") for camera in (*others, *(known() if known_too else ())))
+    return any(pattern and re.search(pattern, name) for pattern in patterns)
 
 
 def read(given: str | list[Any]) -> list[Camera]:

@@ -210,6 +210,11 @@ def _window(cards: Cards, shape: tuple[int, ...], remarks: list[str]) -> tuple[s
         overscan = cards.get(keyword)
         if is_trimmed or isinstance(overscan, bool) or not isinstance(overscan, int) or not 0 < overscan < size / 2:
             continue
+        remarks.append(
+            f"{keyword} is {overscan}, and no DATASEC or TRIMSEC fits the image: its last "
+            f"{overscan} {'columns' if keyword == 'COVER' else 'rows'} are taken for overscan; set sections: ignore if "
+            "they are not"
+        )
         if keyword == "COVER":
             columns = slice(columns.start, min(columns.stop, size - overscan))
         else:
@@ -271,12 +276,15 @@ def _sections(
                 (letter, *part, config["cosmic_rays"])
                 for letter, part in zip(letters, _covering(parts, shape), strict=True)
             ]
-    gains = [quantities.value(f"GAIN{letter}", header, GAIN, "cosmic_rays: gain") for letter in letters]
-    if max(gains) > (1 + DIFFERENT) * min(gains):
-        remarks.append(
-            f"GAIN{letters[0]} to GAIN{letters[-1]} differ, and neither DATASEC{letters[0]} nor CCDSEC{letters[0]} "
-            f"says where the amplifiers are; that of GAIN{letters[0]} is used for all of it; set amplifiers"
-        )
+    for stem in ("GAIN", "RDNOISE", "SATURAT"):
+        numbers = [header.get(f"{stem}{letter}") for letter in letters]
+        known = [number for number in numbers if isinstance(number, int | float)]
+        if len(known) == len(letters) and max(known) > (1 + DIFFERENT) * min(known):
+            remarks.append(
+                f"{stem}{letters[0]} to {stem}{letters[-1]} differ, and neither DATASEC{letters[0]} nor "
+                f"CCDSEC{letters[0]} says where the amplifiers are; {stem}{letters[0]} is used for all of the image; "
+                "set amplifiers"
+            )
     return [(letters[0], *whole[0][1:])]
 
 
@@ -380,6 +388,10 @@ def _amplifier(
     if setting == AUTO:
         setting = list(camera_of(header, config["cameras"]).get("saturation") or USUAL_SATURATION)
         if all(is_lacking(cards.get(keyword), SATLEVEL) for keyword in setting):
+            remarks.append(
+                f"satlevel: auto finds none of {', '.join(setting) or 'its keywords'} in the header; {MOST_ADU:g} adu "
+                "is taken; set cosmic_rays: satlevel"
+            )
             setting, level_unit = MOST_ADU, "adu"
     level = quantities.value(setting, cards, SATLEVEL, "cosmic_rays: satlevel")
     if level_unit == "electron" or (is_number and level_unit is None):

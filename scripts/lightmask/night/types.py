@@ -11,7 +11,7 @@ from typing import Any
 from lightmask import messages
 from lightmask.fits import Value, shape_text
 from lightmask.night import names
-from lightmask.night.cameras import camera_of, companion_names
+from lightmask.night.cameras import camera_of, companion_names, is_name_of_companion
 from lightmask.night.cameras import keywords as keywords_of_cameras
 from lightmask.night.quantities import AUTO, first, problem_of_dark
 from lightmask.night.window import WINDOW
@@ -160,8 +160,8 @@ def meaning_of(cards: dict[str, Value], config: dict[str, Any]) -> str:
     """Return what a header says that its file is, by the first keyword that says something; empty if none does."""
     found = ((keyword, cards.get(keyword)) for keyword in config["frame_type"]["keywords"])
     # Some cameras count their frames in FRAME.
-    said = (value for keyword, value in found if isinstance(value, str) or (value is not None and keyword != "FRAME"))
-    texts = (str(value).strip() for value in said)
+    values = (value for keyword, value in found if isinstance(value, str) or (value is not None and keyword != "FRAME"))
+    texts = (str(value).strip() for value in values)
     return next(filter(None, texts), "")
 
 
@@ -256,11 +256,19 @@ def _with_companions(found: list[Frame], config: dict[str, Any]) -> list[Frame]:
                 result[places[path]] = replace(found[places[path]], type=COMPANION)
         result[number] = replace(result[number], companions=tuple(owned))
     return [
-        replace(frame, type=COMPANION)
-        if frame.type == LIGHT and _plain(str(frame.cards.get("PRODTYPE") or "")) in NO_IMAGES
-        else frame
+        replace(frame, type=COMPANION) if frame.type == LIGHT and _is_companion(frame, config) else frame
         for frame in result
     ]
+
+
+def _is_companion(frame: Frame, config: dict[str, Any]) -> bool:
+    """Return whether a file holds a mask or a weight by itself, by its PRODTYPE or its name."""
+    if _plain(str(frame.cards.get("PRODTYPE") or "")) in NO_IMAGES:
+        return True
+    name = frame.path.rpartition("/")[2]
+    if not is_name_of_companion(name, config["cameras"]):  # a night has thousands of frames
+        return False
+    return is_name_of_companion(name, [camera_of(frame.cards, config["cameras"])], known_too=False)
 
 
 def _without_collisions(found: list[Frame]) -> list[Frame]:

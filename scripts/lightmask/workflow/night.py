@@ -203,10 +203,10 @@ class Night:
         folders = Counter(f.path.rpartition("/")[0] for f in self.frames if not f.problem)
         if not folders:
             return ""
-        said = f"; the headers say {listed}" if listed else ""
+        found = f"; the headers say {listed}" if listed else ""
         folder = max(folders, key=lambda name: ("light" in name.lower() or "sci" in name.lower(), folders[name]))
         setting = yaml_text({"paths": {"light": [f"{folder}/*" if folder else "*"]}})
-        return f"{said}; write --config {shlex.quote(f'frame_type={setting}')} with the pattern of your LIGHT frames"
+        return f"{found}; write --config {shlex.quote(f'frame_type={setting}')} with the pattern of your LIGHT frames"
 
     @cached_property
     def matcher(self) -> matching.MaskMatcher:
