@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 
 import pytest
 from conftest import run_workflow, write_calibrations, write_light, write_mask
@@ -84,8 +85,13 @@ def test_elsewhere(cores, umask, changed, night, expected, locales, tmp_path):
 def test_another_day(night, expected, tmp_path):
     if not shutil.which("faketime"):
         pytest.skip("faketime is not installed (Debian has a package of that name)")
-    clock = ["env", "DONT_FAKE_MONOTONIC=1", "faketime", "2031-12-31 23:59:55"]
+    # faketime 0.9.10 refuses to sleep until a time of the monotonic clock, as Python's sleep asks. Waiting works.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import threading, time\ndef sleep(seconds): threading.Event().wait(seconds)\ntime.sleep = sleep\n"
+    )
+    clock = ["env", "DONT_FAKE_MONOTONIC=1", f"PYTHONPATH={tmp_path}", "faketime", "2031-12-31 23:59:55"]
     assert subprocess.run([*clock, "date", "+%Y"], capture_output=True, text=True, check=True).stdout == "2031\n"
+    subprocess.run([*clock, sys.executable, "-c", "import time; time.sleep(0.1)"], check=True)
     run = run_workflow(tmp_path, "--config", f"frames={night}", *OPTIONS, before=clock)
     assert run.returncode == 0, run.output
     assert "2031" in run.output  # the engine tells the time of each job
