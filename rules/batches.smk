@@ -5,7 +5,7 @@
 
 localrules:
     make_demo_night,
-    check_sources,
+    check_night,
     combine_masks,
     list_frames,
     summarise,
@@ -74,6 +74,7 @@ rule finish_night:
         runtime=5,
     params:
         statistics=NIGHT.summary_inputs,
+        strict=NIGHT.is_strict,
     message:
         "Finishing the night"
     script:

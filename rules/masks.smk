@@ -58,27 +58,28 @@ rule make_dark_mask:
         "../scripts/make_dark_mask.py"
 
 
-rule check_sources:
+rule check_night:
     input:
-        NIGHT.sources_inputs,
+        left_out=NIGHT.sources_inputs,
+        summary=NIGHT.checked_summary,
     output:
-        "results/logs/sources_checked",
+        "results/logs/night_checked",
     log:
-        "results/logs/check_sources.log",
+        "results/logs/check_night.log",
     benchmark:
-        "results/benchmarks/check_sources.tsv"
-    retries: 0  # a source that cannot be used stays so
+        "results/benchmarks/check_night.tsv"
+    retries: 0  # what is wrong stays so
     conda:
         "../envs/lightmask.yaml"
     resources:
         mem_mb=300,
         runtime=5,
     params:
-        code=NIGHT.code("check_sources"),
+        code=NIGHT.code("check_night"),
     message:
-        "Checking flats and darks"
+        "Checking flats and darks, and remarks"
     script:
-        "../scripts/check_sources.py"
+        "../scripts/check_night.py"
 
 
 rule combine_masks:

@@ -1,6 +1,6 @@
 # What the night holds, and what became of it.
 #   in   the headers of all files, results/statistics/*.json
-#   out  results/frames.csv, results/summary.csv, results/summary.ecsv, results/pictures/{night.png,summary.html}
+#   out  results/frames.csv, results/summary.{csv,ecsv}, results/quality.{csv,ecsv}, results/pictures/{night.png,summary.html}
 
 
 rule list_frames:
@@ -45,6 +45,7 @@ rule summarise:
         ),
         csv="results/summary.csv",
         ecsv="results/summary.ecsv",
+        quality=NIGHT.quality_tables,
     log:
         "results/logs/summarise.log",
     benchmark:

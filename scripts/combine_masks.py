@@ -12,7 +12,8 @@ def main(task, files, output):
     remove(files["undrawn"])
     with unchanged(files["paths"], task["names"], files["stamps"]):
         masks = list(zip(task["kinds"], files["paths"], task["names"], strict=True))
-        combine_files(masks, task["grow"], output.mask, task["checksums"], task["recipe"], task["images"])
+        settings = {key: task[key] for key in ("checksums", "recipe", "images", "most")}
+        combine_files(masks, task["grow"], output.mask, **settings)
     if output.get("picture"):
         from lightmask.show import draw_combined_mask
 

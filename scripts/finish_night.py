@@ -6,13 +6,15 @@ import time
 from pathlib import Path
 
 from lightmask.errors import FrameError
+from lightmask.night import remarked
+from lightmask.show import read_summary
 from lightmask.workflow import logged_to, nested
 
 LATENCY = 120  # s, after which a shared file system shows what another machine wrote
 
 
-def main(plan_file, batches, statistics, output):
-    """Summarise the night; fail if any frame has no result."""
+def main(plan_file, batches, statistics, strict, output):
+    """Summarise the night; fail if any frame has no result or, if that is asked for, a remark."""
     bad = [frame for batch in batches for frame in json.loads(Path(batch).read_text(encoding="utf-8"))]
     if bad:
         raise FrameError(f"{len(bad)} frames could not be masked")
@@ -24,6 +26,8 @@ def main(plan_file, batches, statistics, output):
     # By force: the times of files that other machines wrote may be seen late too.
     if not nested.make(settings, tables, {"cores": 1}, allowed_rules=["summarise"], forcetargets=True):
         raise FrameError("the summary could not be written")
+    if strict and (found := remarked(read_summary("results/summary.csv"))):
+        raise FrameError(found)
     for old in Path(output).parent.iterdir():  # of runs that were killed
         if old != Path(plan_file).parent:
             shutil.rmtree(old)
@@ -36,5 +40,6 @@ if "snakemake" in globals():
             plan_file=snakemake.input.plan,
             batches=snakemake.input.batches,
             statistics=snakemake.params.statistics,
+            strict=snakemake.params.strict,
             output=snakemake.output[0],
         )

@@ -2,7 +2,7 @@
 
 from lightmask.fits import remove
 from lightmask.masks import with_remarks
-from lightmask.night import summary_rows, write_summary
+from lightmask.night import summary_rows, write_quality, write_summary
 from lightmask.workflow import logged_to
 
 
@@ -11,6 +11,8 @@ def main(task, files, statistics, output):
     remove(files["undrawn"])
     rows = summary_rows(with_remarks(task["lights"]), statistics)
     write_summary(rows, output.csv, output.ecsv, task["recipe"])
+    if output.get("quality"):
+        write_quality(rows, task["limits"], *output.quality)
     if output.get("picture"):
         from lightmask.show import draw_files
 

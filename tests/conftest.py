@@ -128,9 +128,11 @@ def without_rights():
     effective = sets[0]
     sets[0] &= ~(1 << OVERRIDE | 1 << READ_SEARCH)
     libc.capset(header, sets)
-    yield
-    sets[0] = effective
-    libc.capset(header, sets)
+    try:
+        yield
+    finally:
+        sets[0] = effective
+        libc.capset(header, sets)
 
 
 def give_up_rights():

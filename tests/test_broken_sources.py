@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 from conftest import run_workflow, write_calibrations, write_light
 
-CHECKING = "Checking flats and darks"
+CHECKING = "Checking flats and darks, and remarks"
 
 
 @pytest.fixture

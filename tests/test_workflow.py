@@ -321,7 +321,7 @@ def test_masks_are_made_where_there_are_none_and_remade_when_their_sources_chang
     assert first.returncode == 0, first.output
     making = ["Making flat_mask_r", "Making dark_mask"]
     combining = {"Combining masks": 2}
-    checking = ["Checking flats and darks"]
+    checking = ["Checking flats and darks, and remarks"]
     making += checking
     everything = Counter([*MASKED, "Masking g.fits"])
     assert of_kinds(first) == everything + Counter(making) + Counter(TABLES) + Counter(combining)

@@ -42,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     run.add_argument("folder", help="calibrated frames, with masks, flats or darks, or a single frame; it is only read")
     run.add_argument("--cores", metavar="N", help="how many to use at most (all, unless a profile says where jobs run)")
+    run.add_argument(
+        "--strict", action="store_true", help="end with an exit status that is not zero if anything is odd"
+    )
     scan = commands.add_parser("scan", help="list the files of a folder: what each is, and what will be done with it")
     scan.add_argument("folder", help="as for run; nothing is written")
     report = commands.add_parser("report", help="make WORK/results/report.html of what is there")
@@ -60,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return print_scan(Path(known.folder), Path(known.work), known.config)
         others = [_profile(option) for option in others]
         if known.command == "run":
-            settings = [*known.config, _setting_of(_frames(known.folder))]
+            strict = ["remarks=fail"] if known.strict else []
+            settings = [*strict, *known.config, _setting_of(_frames(known.folder))]
             sent_away = any(re.fullmatch("(--profile|--executor|-e|--jobs|-j)(=.*)?", option) for option in others)
             cores = ["--cores", known.cores or "all"] if known.cores or not sent_away else []
             start_snakemake(known.work, [*cores, *others], settings)

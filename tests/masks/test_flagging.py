@@ -161,9 +161,16 @@ def test_a_frame_that_says_it_has_no_extension_says_so_no_more(tmp_path):
         assert fits.getheader(tmp_path / "out.fits").get("EXTEND", True) is True
 
 
-def test_events_are_counted_only_with_a_picture(tmp_path):
+def test_events_are_counted_only_with_a_picture_where_quality_is_not_measured(tmp_path):
     write_light(tmp_path / "a.fits")
-    paths = tmp_path / "a.fits", "a.fits", None, tmp_path / "out.fits", tmp_path / "out.json", validated({})
+    paths = (
+        tmp_path / "a.fits",
+        "a.fits",
+        None,
+        tmp_path / "out.fits",
+        tmp_path / "out.json",
+        validated({"quality": False}),
+    )
     frame.mask_frame(*paths, regions=tmp_path / "a.reg")
     assert "events" not in json.loads((tmp_path / "out.json").read_text())
     assert (tmp_path / "a.reg").read_text().count("box(") == 1

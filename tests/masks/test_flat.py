@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lightmask.fits.images import Image
-from lightmask.masks import flat
+from lightmask.masks import flat, flats
 
 SHAPE = (64, 80)
 
@@ -21,18 +21,35 @@ def image(data, mask=None):
     return Image(np.asarray(data), mask, False, fits.Header())
 
 
+def looked(*levels):
+    return [flats.Looked(level, np.full((64, 80), level, np.float32)) for level in levels]
+
+
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("levels", "expected"),
     [
-        ([100.0], (0, None)),
-        ([100.0, 95.0], (0, None)),
-        ([100.0, 90.0], (0, 1)),
-        ([40.0, 100.0, 60.0, 30.0], (1, 3)),
-        ([100.0, 100.0], (0, None)),
+        ([100.0], []),
+        ([100.0, 95.0], []),
+        ([100.0, 90.0], [(0, 1)]),
+        ([90.0, 100.0], [(1, 0)]),
+        ([100.0, 100.0], []),
+        ([40.0, 100.0, 98.0], [(1, 0)]),
+        ([100.0, 99.0, 98.0], []),
     ],
 )
-def test_the_flats_whose_counts_differ_most_are_taken(found, expected):
-    assert flat.extremes(found, 0.1) == expected
+def test_pairs_of_flats_are_those_whose_counts_differ(levels, expected):
+    assert flats.ratios(looked(*levels), 0.1) == expected
+
+
+@given(st.lists(st.floats(1, 100), min_size=3, max_size=8))
+def test_an_odd_number_of_ratios_is_taken_in_which_no_flat_prevails(levels):
+    found = flats.ratios(looked(*levels), 0.1)
+    differ = [
+        (a, b) for a in range(len(levels)) for b in range(len(levels)) if levels[a] - levels[b] >= 0.1 * levels[a]
+    ]
+    assert set(found) <= set(differ)
+    assert len(set(found)) == len(found) <= flats.MOST_RATIOS
+    assert len(found) % 2 == 1 if differ else found == []
 
 
 def noisy(level, seed=0):

@@ -93,8 +93,9 @@ def test_a_mask_of_most_pixels_is_remarked(tmp_path):
     mask[:5] = 0
     fits.HDUList([fits.PrimaryHDU(image), fits.ImageHDU(mask, name="MASK")]).writeto(tmp_path / "a.fits")
     mask_frame(tmp_path / "a.fits", "a.fits", None, tmp_path / "out.fits", tmp_path / "out.json", validated({}))
-    (remark,) = json.loads((tmp_path / "out.json").read_text())["remarks"]
+    remark, share = json.loads((tmp_path / "out.json").read_text())["remarks"]
     assert remark.startswith("a.fits: its MASK masks 75% of the image") and "inverted" in remark
+    assert share.startswith("a.fits: 75% of its pixels are bad in the masks that came with it, expected up to 20%;")
 
 
 def test_a_mask_of_another_shape_is_refused(tmp_path):

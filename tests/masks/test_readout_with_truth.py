@@ -7,9 +7,9 @@ from astropy.io import fits
 
 from lightmask.bits import Flag
 from lightmask.masks import mask_frame
-from lightmask.masks.search import measured_gain, noise_ratio
 from lightmask.night import readout
 from lightmask.night.configuration import validated
+from lightmask.quality import measured_gain, measured_noise
 
 SIDE = 400
 READNOISE = 6.5
@@ -188,12 +188,12 @@ def test_a_gain_is_measured_from_the_noise(gain, level, readnoise):
     window = slice(0, SIDE), slice(0, SIDE)
     assert measured_gain(adu, readnoise, window) == pytest.approx(gain, rel=0.12)
     how = readout(validated({"cosmic_rays": {"gain": gain, "readnoise": readnoise}}), {}, {}, adu.shape)
-    assert noise_ratio(adu, how) == pytest.approx(1, abs=0.06)
+    assert measured_noise(adu, how).ratio == pytest.approx(1, abs=0.06)
     wrong = readout(validated({"cosmic_rays": {"gain": 20 * gain, "readnoise": readnoise}}), {}, {}, adu.shape)
-    assert noise_ratio(adu, wrong) > 4
+    assert measured_noise(adu, wrong).ratio > 4
 
 
 def test_an_image_without_noise_has_no_gain_to_measure():
     flat = np.full((50, 50), 100.0)
     assert measured_gain(flat, 10, (slice(0, 50), slice(0, 50))) == 1
-    assert noise_ratio(flat, readout(validated({}), {}, {}, flat.shape)) == 1
+    assert measured_noise(flat, readout(validated({}), {}, {}, flat.shape)).ratio == 1

@@ -55,8 +55,10 @@ def make_flat_mask(flats, output, required=True, checksums="check", **changes):
 def test_a_flat_mask_names_the_flats_that_made_it(tmp_path):
     flats = [write_flat(tmp_path / f"{n}.fits", level, n) for n, level in enumerate((20_000, 30_000, 10_000))]
     header = make_flat_mask(flats, tmp_path / "m.fits", nlsig=11)
-    assert (header["LIGHTMASK FLAT1"], header["LIGHTMASK FLAT2"]) == ("1.fits", "2.fits")
-    assert "LIGHTMASK FLAT3" not in header
+    assert {header[f"LIGHTMASK FLAT{number}"] for number in (1, 2, 3)} == {"0.fits", "1.fits", "2.fits"}
+    assert header["LIGHTMASK METHOD"] == "bad in most of 3 ratios"
+    header = make_flat_mask(flats[:2], tmp_path / "m.fits", nlsig=11)
+    assert (header["LIGHTMASK FLAT1"], header["LIGHTMASK FLAT2"]) == ("1.fits", "0.fits")
     assert header["LIGHTMASK METHOD"] == "ratio flat2 / flat1"
     assert (header["LIGHTMASK NLSIG"], header["LIGHTMASK LSIGMA"], header["LIGHTMASK PIXELS"]) == (11, 9, 0)
     assert (header["IMAGETYP"], header["FILTER"], header["BITPIX"]) == ("flat mask", "r", 8)
@@ -87,8 +89,8 @@ def damage(path):
 
 @pytest.mark.parametrize("kind", ["flat", "dark"])
 def test_flats_and_darks_are_checked_too(tmp_path, capfd, kind):
-    time = 10.0 if kind == "flat" else 10_000.0  # a dark with fewer counts than its dark current gives
-    files = [write_flat(tmp_path / f"{n}.fits", level, n, EXPTIME=time) for n, level in enumerate((10_000, 30_000))]
+    levels, time = ((10_000, 30_000), 10.0) if kind == "flat" else ((30, 40), 1000.0)
+    files = [write_flat(tmp_path / f"{n}.fits", level, n, EXPTIME=time) for n, level in enumerate(levels)]
     damage(tmp_path / "1.fits")
     make = make_flat_mask if kind == "flat" else make_dark_mask
     make(files, tmp_path / "m.fits")

@@ -62,8 +62,6 @@ def test_frames_that_are_alike_get_no_remark():
         ({"cosmic": 400}, "4.0 times the usual cosmic-ray pixels for its exposure"),
         ({"cosmic": 400, "exposure": 400.0}, ""),
         ({"cosmic": 2, "exposure": 400.0, "events": 1}, "only 0.0"),
-        ({"on_sources": 0.5}, "50% of its cosmic-ray pixels sit on sources"),
-        ({"on_sources": 0.5, "events": 3}, ""),
         ({"saturated": 20_000}, "2.00% of its pixels are saturated, usually 0.00%"),
         ({"saturated": 500}, ""),
         ({"exposure": "", "cosmic": 4000}, ""),
@@ -90,19 +88,6 @@ def test_an_odd_frame_is_told_with_the_reason(changes, remark):
             {"cosmic": 15, "events": 5},
             {"cosmic": 18, "events": 6},
             "18 cosmic-ray pixels, and usually none",
-        ),
-        # on sources
-        (
-            {},
-            {"on_sources": 0.3, "events": 10},
-            {"on_sources": 0.31, "events": 10},
-            "31% of its cosmic-ray pixels sit on sources: are stars taken for cosmic rays? (raise objlim or sigclip)",
-        ),
-        (
-            {},
-            {"on_sources": 0.9, "events": 9},
-            {"on_sources": 0.9, "events": 10},
-            "90% of its cosmic-ray pixels sit on s",
         ),
         # saturated
         ({}, {"saturated": 1000}, {"saturated": 1001}, "0.10% of its pixels are saturated, usually 0.00%"),

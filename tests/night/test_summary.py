@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lightmask.bits import REASONS
-from lightmask.night import summary, types
+from lightmask.night import QUALITY_COLUMNS, summary, types
 from lightmask.night.configuration import validated
 from lightmask.night.matching import MaskMatcher
 from lightmask.night.types import Frame
@@ -129,15 +129,18 @@ def test_a_row_holds_the_counts_of_a_masked_frame(tmp_path):
         "iterations": "3 1 0",
         "events": "",
         "on_sources": "",
+        **dict.fromkeys(QUALITY_COLUMNS, ""),
+        "causes": "",
+        "remedy": "",
         "remark": "",
         "problem": "",
     }
 
 
 def test_remarks_of_a_frame_come_before_those_of_the_night(tmp_path):
-    file = write_statistics(tmp_path / "a.json", remarks=["first\x1b[31m", "second"], events=20, on_sources=0.9)
-    (row,) = summary.summary_rows([light("a.fits")], [file])
-    assert row["remark"].startswith(r"first\x1b[31m; second; 90% of its cosmic-ray pixels sit on sources")
+    file = write_statistics(tmp_path / "a.json", remarks=["first\x1b[31m", "second"])
+    (row,) = summary.summary_rows([light("a.fits", exposure=-1)], [file])
+    assert row["remark"].startswith(r"first\x1b[31m; second; its exposure is not used: -1")
 
 
 def test_a_row_of_a_failed_frame_holds_its_problem():

@@ -32,7 +32,7 @@ MEMORY = 2000
 """MB of the process. The largest image that so many bytes may promise has 40 million pixels."""
 PATIENCE = 20
 """Seconds."""
-CONFIG = validated({"required_masks": [], "noise_check": "off"})
+CONFIG = validated({"required_masks": [], "noise_check": "off", "most_masked": 1})
 KEYWORDS = types.keywords_needed(CONFIG)
 VALUES = [*(b"%d" % number for number in (0, 1, -1, 2, 8, 16, 32, 64, -32, -64, 40, 48, 1000, 2**31, 2**63, 10**18))]
 VALUES += [

@@ -23,7 +23,7 @@ from lightmask.masks import cosmicrays, mask_frame
 from lightmask.night import inventory, matching, summary, types
 from lightmask.night.configuration import schema, validated
 
-CONFIG = validated({"required_masks": [], "noise_check": "off"})
+CONFIG = validated({"required_masks": [], "noise_check": "off", "most_masked": 1})
 KEYWORDS = types.keywords_needed(CONFIG)
 
 

@@ -34,7 +34,7 @@ from lightmask.night import inventory, matching, names, types
 from lightmask.night.configuration import validated
 from lightmask.show import draw_files, draw_frame
 
-CONFIG = validated({"required_masks": [], "noise_check": "off"})
+CONFIG = validated({"required_masks": [], "noise_check": "off", "most_masked": 1})
 HANG = 60
 """Seconds that no step takes, however busy the machine is."""
 
@@ -206,7 +206,13 @@ def run(tmp_path_factory):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & ~0o222)
     before = state(folder)
-    config = [f"frames={folder}", "required_masks=[]", "noise_check=off", "pictures=false"]  # drawn above
+    config = [
+        f"frames={folder}",
+        "required_masks=[]",
+        "noise_check=off",
+        "most_masked=1",
+        "pictures=false",
+    ]  # drawn above
     run = run_workflow(top / "work", "--config", *config, preexec_fn=give_up_rights)
     run.before, run.after = before, state(folder)
     for path in [folder, *folder.rglob("*")]:

@@ -15,8 +15,8 @@ from lightmask.fits import Image as Image_
 from lightmask.fits.checksums import write
 from lightmask.fits.hdus import image_hdu
 from lightmask.masks import Masked
-from lightmask.masks.events import Event, Events, around
 from lightmask.masks.search import statistics
+from lightmask.quality.events import Event, Events, around
 from lightmask.show import pictures
 from lightmask.show.pictures import COLOURS, INSET, LEFT, TOP, Layout, draw_combined_mask, draw_frame
 
@@ -331,7 +331,8 @@ def test_picture_is_small_and_the_same_every_time(tmp_path):
 
 def test_imports_no_plotting_library(tmp_path):
     code = (
-        "import sys, numpy as np; from lightmask.show import draw_frame; from lightmask.masks import Events, Masked;"
+        "import sys, numpy as np; from lightmask.show import draw_frame; from lightmask.masks import Masked;"
+        "from lightmask.quality import Events;"
         "from lightmask.bits import REASONS; from lightmask.fits import Header, Image;"
         "data = np.ones((20, 20)); flags = np.zeros((20, 20), np.int16);"
         "image = Image(data, None, False, Header()); pixels = dict.fromkeys((*REASONS, 'masked'), 0);"

@@ -3,7 +3,6 @@
 from lightmask.masks import sources
 from lightmask.masks.combined import combine_files
 from lightmask.masks.dark import make_dark_mask
-from lightmask.masks.events import CUTOUT, Event, Events, around
 from lightmask.masks.flags import Flags
 from lightmask.masks.flat import make_flat_mask
 from lightmask.masks.frame import Masked, mask_frame
@@ -12,13 +11,9 @@ from lightmask.masks.sources import with_remarks
 from lightmask.masks.static import Output, make_as_planned
 
 __all__ = [
-    "CUTOUT",
-    "Event",
-    "Events",
     "Flags",
     "Masked",
     "Output",
-    "around",
     "combine_files",
     "make_as_planned",
     "make_dark_mask",

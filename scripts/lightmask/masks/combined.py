@@ -57,6 +57,7 @@ def combine_files(
     checksums: str = "check",
     recipe: str = "",
     images: Sequence[Mapping[str, Any]] = (),
+    most: float = 1,
 ) -> None:
     """Combine mask files, write the result, and print how many pixels each kind masks.
 
@@ -76,11 +77,13 @@ def combine_files(
     images : sequence of dict, optional
         Of `lightmask.night.matching.MaskSet.pairs`, where the frames have several images, or are windows of the
         masks: of several the result has an extension for each.
+    most : float, optional
+        The largest part of an image that a mask may mask.
 
     Raises
     ------
     FrameError
-        If a mask cannot be read or the shapes differ.
+        If a mask cannot be read, masks more than that, or the shapes differ.
     """
     with ExitStack() as files:
         read = [files.enter_context(opened(file, name, checksums)) for _, file, name in masks]
@@ -92,7 +95,7 @@ def combine_files(
                 combined.append(
                     combine(
                         [
-                            (kind, _cut(grown(_not_zero(pixels, place, name), radii[kind]), cut, part["shape"]))
+                            (kind, _cut(grown(_not_zero(pixels, place, name, most), radii[kind]), cut, part["shape"]))
                             for (kind, _, name), pixels, place, cut in zip(
                                 masks, found, part["places"], part.get("cuts") or [WHOLE] * len(masks), strict=True
                             )
@@ -137,11 +140,18 @@ def _cut(mask: np.ndarray, cut: Sequence[int], shape: Sequence[int] | None) -> n
     return mask if shape is None else mask[row : row + shape[0], column : column + shape[1]]
 
 
-def _not_zero(images: list[Pixels], place: int, name: str) -> np.ndarray:
-    """Return where one image of a mask is not zero."""
+def _not_zero(images: list[Pixels], place: int, name: str, most: float) -> np.ndarray:
+    """Return where one image of a mask is not zero; refuse one that masks too much."""
     if place >= len(images):
         raise FrameError(
             f"{name}: {len(images)} images, expected {place + 1}; it changed since the folder was searched, start again"
         )
     with readable(name):
-        return images[place][:] != 0
+        mask: np.ndarray = images[place][:] != 0
+    if (share := float(mask.mean())) > most:
+        cause = "is it inverted? in a mask 0 is good" if 1 - share <= most else "is it of this camera?"
+        raise FrameError(
+            f"{name}: masks {share:.0%} of the pixels, expected up to {most:.0%} (most_masked); {cause}; correct "
+            "it, or raise most_masked"
+        )
+    return mask

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lightmask.errors import FrameError, needed
 from lightmask.fits import Roles, Value
+from lightmask.masks.darks import UNEVEN, looked_at, problems, unevenness
 from lightmask.masks.flags import count_text
 from lightmask.masks.sources import OpenSources, Rows, Source, check_shape, usable, write_left_out
 from lightmask.masks.static import Output, write_empty_mask, write_mask
@@ -22,8 +23,6 @@ from lightmask.messages import warn
 from lightmask.night import exposure_of, gain_of
 
 FloatImage = NDArray[np.floating[Any]]
-MOST_HOT = 0.2
-"""Darks that make more of all pixels hot than this are not what a dark mask is made from."""
 SAME_EXPOSURE = 1.02
 """Exposure times that differ by less than this factor count as the same: shutters are not exact."""
 CERTAIN = 5
@@ -256,6 +255,10 @@ def make_dark_mask(
         if not found:
             write_empty_mask("dark", shape, left_out, required, output)
             return
+        found, left_out = _sound(found, left_out)
+        if not found:
+            write_empty_mask("dark", shape, left_out, required, output)
+            return
         images = [rows for _, (rows, _) in found]
         descriptions = [description for _, (_, description) in found]
         combined = []
@@ -270,7 +273,7 @@ def make_dark_mask(
             exposure = float(np.mean([descriptions[place].exposure for place in places]))
             combined.append(Dark(electrons, exposure, sum(descriptions[place].frames for place in places)))
     mask = hot_pixels(combined, threshold, linearity)
-    if (share := float(mask.mean())) > MOST_HOT:
+    if (share := float(mask.mean())) > config.get("most_masked", 1):
         why = _why_so_many(combined, share, descriptions[0].gain, threshold)
         write_empty_mask("dark", shape, [{"path": name, "problem": why} for name, _ in found], required, output)
         return
@@ -286,6 +289,42 @@ def make_dark_mask(
     names = [(rows.name, rows.digest) for rows in images]
     write_mask(mask, "dark", cards, images[0].header, keywords, made, names, output.mask)
     write_left_out(left_out, True, output.left_out)
+
+
+class _Pixels:
+    """The pixels of a dark, of which rows can be taken; NaN where its own mask masks them."""
+
+    def __init__(self, rows: Rows):
+        self.rows, self.shape = rows, rows.shape
+
+    def __getitem__(self, place: slice) -> FloatImage:
+        return _electrons(self.rows, 1.0, place)
+
+
+def _sound(
+    found: list[tuple[str, tuple[Rows, "_Description"]]], left_out: list[dict[str, str]]
+) -> tuple[list[tuple[str, tuple[Rows, "_Description"]]], list[dict[str, str]]]:
+    """Leave out darks with stars, light or a bias, and such that are odd among their like."""
+    looked = [looked_at(_Pixels(rows)) for _, (rows, _) in found]
+    kept, wrong = [], []
+    for places in same_exposures([described.exposure for _, (_, described) in found]):
+        like = [found[place][1][1] for place in places]
+        said = problems(
+            [looked[place] for place in places], [one.frames for one in like], like[0].gain, like[0].exposure
+        )
+        for place, problem in zip(places, said, strict=True):
+            name = found[place][0]
+            if problem:
+                warn(f"{name}: {problem}; the mask is made without it")
+                wrong.append({"path": name, "problem": problem})
+            else:
+                kept.append(place)
+                if (uneven := unevenness(looked[place])) > UNEVEN:
+                    warn(
+                        f"{name}: its level differs by {uneven:.2g} sigma of a pixel from part to part, expected up to "
+                        f"{UNEVEN:g}: glow, or light? look at it"
+                    )
+    return [found[place] for place in sorted(kept)], [*left_out, *wrong]
 
 
 def _why_so_many(darks: Sequence[Dark], share: float, gain: float, threshold: float) -> str:

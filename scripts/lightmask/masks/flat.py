@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.detect import ccdmask, median_of
-from lightmask.errors import FrameError
-from lightmask.fits import Image, Roles, Value, bands, fill, opened, read, read_image, readable
+from lightmask.fits import Image, Roles, bands, fill, opened, read, read_image, readable
+from lightmask.masks.flats import MOST_FLATS, MOST_RATIOS, Looked, looked_at, ratios, with_stars
 from lightmask.masks.sources import Source, check_shape, usable, write_left_out
 from lightmask.masks.static import Output, write_empty_mask, write_mask
 from lightmask.messages import warn
@@ -38,26 +38,6 @@ def counts(flat: Image) -> float:
         return np.nan
     lower, upper = (median_of(known, dtype, upper) for upper in (False, True))
     return float(np.mean(np.array([lower, upper])) if lower != upper else lower)  # as numpy.median does
-
-
-def extremes(found: list[float], least_difference: float) -> tuple[int, int | None]:
-    """Choose the flats to make a mask from.
-
-    Parameters
-    ----------
-    found : list of float
-        Counts of each flat, above 0.
-    least_difference : float
-        Fraction of the brightest by which the faintest must be fainter.
-
-    Returns
-    -------
-    brightest, faintest : int
-        Places in the list; None for the faintest if it does not differ enough.
-    """
-    brightest, faintest = int(np.argmax(found)), int(np.argmin(found))
-    differ = found[brightest] - found[faintest] >= least_difference * found[brightest]
-    return brightest, faintest if differ and faintest != brightest else None
 
 
 def flat_mask(brighter: Image, fainter: Image | None, parameters: dict[str, Any]) -> NDArray[np.bool_]:
@@ -132,40 +112,87 @@ def make_flat_mask(
         If none can be used and a mask is required, or a flat changes meanwhile.
     """
     roles = Roles(config.get("images") or {})
-    found, left_out = usable(flats, lambda file, name: _counted(file, name, shape, config["checksums"], number, roles))
+    found, left_out = usable(flats, lambda file, name: _counted(file, name, shape, config, number, roles))
     if not found:
         write_empty_mask("flat", shape, left_out, required, output)
         return
+    found, left_out = _without_stars(found, left_out)
     parameters = dict(config["make_flat_mask"])
-    least_difference = parameters.pop("least_difference")
-    files = {name: file for file, name in flats}
-    brightest, faintest = extremes([median for _, median in found], least_difference)
-    chosen = [found[place][0] for place in (brightest, faintest) if place is not None]
-    if faintest is None:
+    names = [name for name, _ in found]
+    units, is_ratio = _units(found, parameters.pop("least_difference"))
+    files, headers = {name: file for file, name in flats}, []
+    digests: dict[str, str] = {}
+    votes = np.zeros(shape, np.uint8)
+    for unit in units:
+        # Their checksums were looked at above.
+        pair = [read(files[names[place]], names[place], "ignore", number, roles) for place in unit]
+        headers.append(pair[0][0].header)
+        digests |= {names[place]: digest for place, (_, digest) in zip(unit, pair, strict=True)}
+        votes += flat_mask(pair[0][0], pair[1][0] if is_ratio else None, parameters)
+    mask = votes > len(units) // 2
+    most = config.get("most_masked", 1)
+    if (share := float(mask.mean())) > most:
         why = (
-            f"counts of {len(found)} flats differ by less than {least_difference:g} of the brightest"
-            if len(found) > 1
-            else "there is no other uncombined flat"
+            f"the flat mask would mask {share:.0%} of the pixels, expected up to {most:.0%}: are these flats of this "
+            "camera? raise most_masked if they are"
         )
-        warn(f"{chosen[0]}: the flat mask is made from this flat alone, as {why}")
-    # Their checksums were looked at above.
-    images = [read(files[name], name, "ignore", number, roles) for name in chosen]
-    mask = flat_mask(images[0][0], images[1][0] if faintest is not None else None, parameters)
-    made: dict[str, Value] = {"METHOD": "one flat" if faintest is None else "ratio flat2 / flat1"}
-    names = [(name, digest) for name, (_, digest) in zip(chosen, images, strict=True)]
-    write_mask(mask, "flat", cards, images[0][0].header, keywords, made | parameters, names, output.mask)
+        write_empty_mask("flat", shape, [{"path": name, "problem": why} for name in names], required, output)
+        return
+    what = "ratio flat2 / flat1" if is_ratio else "one flat"
+    if len(units) > 1:
+        what = f"bad in most of {len(units)} {'ratios' if is_ratio else 'flats'}"
+    write_mask(mask, "flat", cards, headers[0], keywords, {"METHOD": what, **parameters}, digests.items(), output.mask)
     write_left_out(left_out, True, output.left_out)
 
 
-def _counted(file: str, name: str, shape: tuple[int, ...], checksums: str, number: int | None, roles: Roles) -> float:
-    with opened(file, name, checksums) as (hdus, _):
+def _units(found: list[tuple[str, Looked]], least_difference: float) -> tuple[list[tuple[int, ...]], bool]:
+    """Choose pairs of flats, or single ones if their counts are alike: a pixel is bad if it is so in most of them."""
+    # Of many, those of the most different counts.
+    order = sorted(range(len(found)), key=lambda place: -found[place][1].counts)
+    places = [order[round(n)] for n in np.linspace(0, len(order) - 1, min(len(order), MOST_FLATS))]
+    chosen = ratios([found[place][1] for place in places], least_difference)
+    if chosen:
+        return [(places[one], places[other]) for one, other in chosen], True
+    alone = order[: min(len(order) - 1 + len(order) % 2, MOST_RATIOS)] if len(order) > 2 else order[:1]
+    why = (
+        f"counts of {len(found)} flats differ by less than {least_difference:g} of the brightest"
+        if len(found) > 1
+        else "there is no other uncombined flat"
+    )
+    name = found[order[0]][0]
+    how = "this flat alone" if len(alone) == 1 else f"this flat and {len(alone) - 1} more, each alone"
+    warn(f"{name}: the flat mask is made from {how}, as {why}")
+    return [(place,) for place in alone], False
+
+
+def _without_stars(
+    found: list[tuple[str, Looked]], left_out: list[dict[str, str]]
+) -> tuple[list[tuple[str, Looked]], list[dict[str, str]]]:
+    """Leave out flats that show stars where two others do not."""
+    if not 2 <= len(found) <= MOST_FLATS:
+        return found, left_out
+    spots = with_stars([flat for _, flat in found])
+    clean = [each for each, number in zip(found, spots, strict=True) if not number]
+    for (name, _), number in zip(found, spots, strict=True):
+        if not number:
+            continue
+        problem = f"{number} places of it are brighter than in other flats: it shows stars"
+        if len(clean) >= 2:
+            warn(f"{name}: {problem}; the mask is made without it")
+            left_out = [*left_out, {"path": name, "problem": f"{problem}; take it out of the folder"}]
+        else:
+            warn(f"{name}: {problem}, which can get into the mask; add flats without stars, or of other pointings")
+    return (clean, left_out) if len(clean) >= 2 else (found, left_out)
+
+
+def _counted(
+    file: str, name: str, shape: tuple[int, ...], config: dict[str, Any], number: int | None, roles: Roles
+) -> Looked:
+    with opened(file, name, config["checksums"]) as (hdus, _):
         flat = read_image(hdus, name, number, roles)
         check_shape(name, flat.data.shape, shape)
         with readable(name):
             median = counts(flat)
-    print(f"{name}: median {median:g}")
-    if not median > 0:
-        raise FrameError(
-            f"{name}: the median of its pixels is {median:g}, expected counts above 0; take it out of the folder"
-        )
-    return median
+            print(f"{name}: median {median:g}")
+            sigmas = max(config["make_flat_mask"].get(key, 9) for key in ("lsigma", "hsigma"))
+            return looked_at(name, flat.data, median, sigmas)

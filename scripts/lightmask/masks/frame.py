@@ -23,6 +23,7 @@ from lightmask.fits import (
     Pixels,
     Roles,
     Value,
+    bands,
     find_images,
     image_header,
     opened,
@@ -33,14 +34,29 @@ from lightmask.fits import (
     whole_file,
     write,
 )
-from lightmask.masks.events import Events, write_regions
 from lightmask.masks.flags import Flags, count_text
 from lightmask.masks.inherited import Inherited, inherited
 from lightmask.masks.nodata import WithoutData, without_data
+from lightmask.masks.planes import Raised
 from lightmask.masks.provenance import add_card, add_source
-from lightmask.masks.search import flag_pixels, measured_gain, noise_ratio, statistics
+from lightmask.masks.search import flag_pixels, statistics
 from lightmask.messages import timed, warn
-from lightmask.night import Readout, camera_of, readout
+from lightmask.night import AUTO, QUALITY_COLUMNS, Readout, camera_of, number, readout
+from lightmask.quality import (
+    Cause,
+    Events,
+    Noise,
+    Sample,
+    causes,
+    causes_of_noise,
+    measured_ceiling,
+    measured_gain,
+    measured_noise,
+    measured_quality,
+    of_noise,
+    spectrum_card,
+    write_regions,
+)
 
 SOURCE_OF_MASK = re.compile(r"LIGHTMASK (FLAT|DARK)\d+( SHA256)?")
 WCS = re.compile(
@@ -51,9 +67,19 @@ WCS = re.compile(
 """Cards of world coordinates. Those of tables of distortions are not among them: they name other HDUs."""
 COMPANION = "companion"
 """What headers and records call the file of a frame's masks."""
-SOUND = (0.6, 1.7)
-POSSIBLE = (0.05, 10)
-"""Noise of a frame, in that of the model: where nothing is said of it, and where it is used at all."""
+OF_NOISE = ("noise", "sky", "correlated")
+"""Causes that `noise_check` is about."""
+REMEDIES = {
+    "flat": "look at its flat mask: is it inverted, or made of faint flats?",
+    "dark": "look at its dark mask: is it inverted, or made of darks that keep their bias?",
+    "inherited": "look at inherit: is 0 bad in the masks that came with it?",
+    "cosmic": "correct cosmic_rays: gain, readnoise and sigclip",
+    "suspect": "correct cosmic_rays: gain, readnoise and sigclip",
+    "saturated": "correct cosmic_rays: satlevel",
+}
+"""What to do where a reason masks too much."""
+HIDDEN_SKY = 1.15
+"""Noise of a frame whose sky was subtracted, in that of the model, from which on ``sky: auto`` adds it."""
 UNITS = {
     "gain": "[e-/adu]",
     "readnoise": "[e-]",
@@ -61,6 +87,7 @@ UNITS = {
     "sigclip": "[sigma]",
     "psffwhm": "[pixel]",
     "exposure": "[s]",
+    "sky": "[adu]",
 }
 
 
@@ -230,7 +257,7 @@ class _Search:
     companion: Hdu | None = None
 
     def searched(self, with_events: bool, with_sources: bool) -> Masked:
-        """Find what is wrong in the image."""
+        """Find what is wrong in the image, and with what is found."""
         try:
             how = readout(self.config, self.image.header, self.image.own, self.image.data.shape)
         except FrameError as error:
@@ -238,9 +265,14 @@ class _Search:
         image, lacking = self.image, without_data(self.image.data, self.image.header, self.config["no_data"])
         if lacking is not None:
             image = replace(image, data=WithoutData(image.data, lacking))
-        how = self._with_gain(how, image)
-        self._check_noise(noise_ratio(image.data, how), how)
+        how = self._with_level(self._with_gain(how, image), image)
         self._remark(how.remarks)
+        level, image = self._with_sky(how, image)
+        judges, noise = self.config["quality"], None
+        if judges:
+            with timed("quality"):
+                noise = measured_noise(image.data, how)
+                self._check_noise(of_noise(image.data, noise, how), how)
         try:
             with timed("detection"):
                 flags, iterations = flag_pixels(
@@ -256,13 +288,24 @@ class _Search:
         except ValueError as error:  # the detector's own refusal of a parameter
             raise FrameError(f"{self.name}: {error}") from None
         counted = {"image": image.label, **statistics(flags, self.config["masked"], iterations)}
-        events = None
-        if with_events:
+        events: Events | None = None
+        found: list[Cause] = []
+        if with_events or noise is not None:
             with timed("events"):
                 events = Events(image.data, flags)
-                if with_sources:
-                    counted |= {"events": len(events), "on_sources": events.on_sources()}
-        return Masked(self.image, flags, counted, _parameters(self.config["cosmic_rays"], how), events)
+        if events is not None and (with_sources or noise is not None):
+            counted |= {"events": len(events)}
+        if noise is not None and events is not None:
+            with timed("quality"):
+                measured, found = self._judged(image, flags, how, noise, events, counted["saturated"] > 0)
+            counted |= {key: measured[key] for key in ("on_sources", *QUALITY_COLUMNS)}
+            counted["causes"] = [cause._asdict() for cause in found]
+        elif events is not None and with_sources:
+            counted |= {"on_sources": events.on_sources()}
+        self._check_share(flags, counted, found)
+        self._remark(map(str, found))
+        parameters = _parameters(self.config["cosmic_rays"], how) | ({"sky added": level} if level else {})
+        return Masked(self.image, flags, counted, parameters, events if with_events else None)
 
     def _remark(self, lines: Iterable[str]) -> None:
         self.remarks += [f"{self.name}: {line}" for line in lines]
@@ -281,32 +324,96 @@ class _Search:
         )
         return how.measured(gain)
 
-    def _check_noise(self, ratio: float, how: Readout) -> None:
-        """Refuse or remark an image whose noise is not that of gain, read noise and unit."""
-        choice = self.config["noise_check"]
-        if choice == "off" or SOUND[0] <= ratio <= SOUND[1]:
-            return
-        one = how.amplifiers[0]
-        there = ("EGAIN", "GAIN", "RDNOISE", "READNOIS", "BUNIT")
-        cards = self.image.header
-        shown = [f"{key} {cards[key]}" for key in there if not says_nothing(key, cards.get(key))]
-        line = (
-            f"its noise is {ratio:.2g} times that of a gain of {(one.gain or 1) / how.exposure:g} e-/adu and a read "
-            f"noise of {one.readnoise:g} e-, expected {SOUND[0]} to {SOUND[1]}; the header has "
-            f"{', '.join(shown) or 'no gain'}; {self._remedy(ratio, one.gain)}"
+    def _with_level(self, how: Readout, image: Image) -> Readout:
+        """Return the readout with the level that the stars of the image share, where that is found by itself."""
+        if self.config["cosmic_rays"]["satlevel"] != AUTO or len(how.amplifiers) > 1:
+            return how
+        (one,) = how.amplifiers
+        noise, gain = measured_noise(image.data, how), one.gain or 1.0
+        ceiling = measured_ceiling(Sample(image.data, how.window), noise.sky, noise.sigma)
+        if not ceiling * gain < one.satlevel:
+            return how
+        self._remark(
+            [
+                f"satlevel: auto takes {ceiling:.5g} adu, the level that its brightest pixels share, as the level of "
+                f"{one.satlevel / gain:.5g} adu is not reached; set cosmic_rays: satlevel if you know it"
+            ]
         )
-        if choice == "fail" and not POSSIBLE[0] <= ratio <= POSSIBLE[1]:
-            raise FrameError(f"{self.name}: {line}, or set noise_check: remark")
-        self._remark([line])
+        kept = tuple(line for line in how.remarks if not line.startswith("satlevel: auto"))
+        return replace(how, amplifiers=(replace(one, satlevel=ceiling * gain),), remarks=kept)
 
-    def _remedy(self, ratio: float, gain: float | None) -> str:
-        """Return what to do about a noise that is not that of the model."""
-        other = self.image.header.get("EGAIN")
-        if isinstance(other, int | float) and other > 0 and other != gain:
-            return "set cosmic_rays: gain to EGAIN"
-        if ratio < 1:
-            return "subtract the bias if it is still in the frame, or correct cosmic_rays: gain and readnoise, or unit"
-        return "correct cosmic_rays: gain and readnoise, or unit"
+    def _with_sky(self, how: Readout, image: Image) -> tuple[float, Image]:
+        """Return the sky that is added to the image, in counts, and the image with it."""
+        level = self.config["sky"]
+        if level == AUTO:
+            noise = measured_noise(image.data, how)
+            is_hidden = noise.ratio > HIDDEN_SKY and noise.is_sky_missing
+            level = float(f"{noise.missing_sky:.6g}") if is_hidden else 0.0
+        return level, replace(image, data=Raised(image.data, level)) if level else image
+
+    def _given(self, how: Readout) -> dict[str, Any]:
+        """Return what the detector was given, and what the header has of that, as `causes` takes it."""
+        one, cards = how.amplifiers[0], self.image.header
+        there = ("EGAIN", "GAIN", "RDNOISE", "READNOIS", "BUNIT")
+        shown = [f"{key} {cards[key]}" for key in there if not says_nothing(key, cards.get(key))]
+        other = cards.get("EGAIN")
+        gain = (one.gain or 1) / how.exposure
+        return {
+            **self.config["cosmic_rays"],
+            "gain": gain,
+            "readnoise": one.readnoise,
+            "satlevel": one.satlevel,
+            "cards": ", ".join(shown),
+            "egain": other if isinstance(other, int | float) and other > 0 and other != gain else None,
+            "spectrum": spectrum_card(cards),
+        }
+
+    def _check_noise(self, measured: dict[str, Any], how: Readout) -> None:
+        """Refuse an image whose noise cannot be that of gain, read noise and unit."""
+        limits = self.config["limits"]
+        least, most = limits["possible_noise"]
+        if self.config["noise_check"] != "fail" or least <= number(measured["noise_ratio"]) <= most:
+            return
+        found = [each for each in causes_of_noise(measured, limits, self._given(how)) if each.name in ("noise", "sky")]
+        if found:
+            raise FrameError(f"{self.name}: {found[0]}, or set noise_check: remark")
+
+    def _judged(
+        self, image: Image, flags: NDArray[np.int16], how: Readout, noise: Noise, events: Events, is_saturated: bool
+    ) -> tuple[dict[str, Any], list[Cause]]:
+        """Measure whether the flags can be trusted, and say what is wrong with them."""
+        header, keywords = self.image.header, self.config["table_keywords"]
+        measured = measured_quality(image.data, flags, how, noise, events, header, keywords)
+        if is_saturated:
+            measured["ceiling"] = None
+        found = causes(measured, self.config["limits"], self._given(how))
+        if self.config["noise_check"] == "off":
+            found = [cause for cause in found if cause.name not in OF_NOISE]
+        return measured, found
+
+    def _check_share(self, flags: NDArray[np.int16], counted: dict[str, Any], found: list[Cause]) -> None:
+        """Refuse an image of which too much is masked, but for what holds no data, and what came masked."""
+        most = self.config["most_masked"]
+        without = {"edge", "nodata", "notfinite"}
+        reasons = [reason for reason in self.config["masked"] if reason not in without]
+        pixels = max(counted["pixels"] - sum(counted[reason] for reason in without), 1)
+        if "inherited" in reasons and counted["inherited"] > most * pixels:
+            share = counted["inherited"] / pixels
+            text = f"{share:.0%} of its pixels are bad in the masks that came with it, expected up to {most:.0%}"
+            self._remark([f"{text}; {REMEDIES['inherited']}"])
+        reasons = [reason for reason in reasons if reason != "inherited"]
+        if counted["masked"] <= most * pixels:
+            return
+        masked = sum(Flags(flags[rows]).count(*reasons) for rows in bands(flags.shape))
+        if masked <= most * pixels:
+            return
+        shares = {reason: counted[reason] / pixels for reason in sorted(reasons, key=lambda each: -counted[each])}
+        listed = ", ".join(f"{reason} {share:.0%}" for reason, share in shares.items() if share)
+        remedy = f"{found[0]}" if found else REMEDIES[next(iter(shares))]
+        raise FrameError(
+            f"{self.name}: {masked / pixels:.0%} of its pixels would be masked ({listed}), expected up to {most:.0%}; "
+            f"{remedy}, or raise most_masked"
+        )
 
     def _variance(self) -> Any:
         """Return the variance of pixels, where the configuration wants that of the image's extension."""
@@ -532,5 +639,8 @@ def _add_result(header: Header, found: Masked) -> None:
         add_card(header, key, value, UNITS.get(key.partition(" ")[0], ""))
     for reason in [*bits.REASONS, "masked"]:
         add_card(header, f"{reason} pixels", counted[reason], count_text(counted[reason], counted["pixels"]))
-    for number, count in enumerate(counted["iterations"], 1):
-        add_card(header, f"iteration {number}", count, "cosmic pixels")
+    for key, (unit, meaning) in QUALITY_COLUMNS.items():
+        if counted.get(key) is not None:
+            add_card(header, key, counted[key], f"[{unit}] {meaning}" if unit else meaning)
+    for place, count in enumerate(counted["iterations"], 1):
+        add_card(header, f"iteration {place}", count, "cosmic pixels")

@@ -148,3 +148,34 @@ class _Squared:
 def common_level(amplifiers: tuple[Amplifier, ...]) -> float:
     """Return the highest saturation level of several amplifiers, in e-: that of the detector."""
     return max(each.satlevel for each in amplifiers)
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An image with a level added to each pixel, of which rows can be taken.
+
+    Attributes
+    ----------
+    data : ndarray or alike
+        The image, as it is where its sky was subtracted.
+    level : float
+        The sky, in counts.
+    """
+
+    data: Any
+    level: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        shape: tuple[int, ...] = self.data.shape
+        return shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of pixels with the level."""
+        return np.result_type(self.data.dtype, np.float32)
+
+    def __getitem__(self, place: Any) -> NDArray[Any]:
+        found: NDArray[Any] = self.data[place].astype(self.dtype) + self.dtype.type(self.level)
+        return found

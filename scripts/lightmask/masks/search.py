@@ -24,8 +24,6 @@ BASE_BYTES = 150_000_000
 BYTES_HELD = {"lightmask": 36, "ccdproc": 96}
 BYTES_OF_FLAGS = 4.5
 BYTES_OF_TILES = 26
-SAMPLED_ROWS = 100
-"""Of which noise is measured."""
 PART_OF_LINE = 0.3
 LEAST_OF_LINE = 24
 """Part of a row or column, and pixels of it, that cosmic rays do not fill."""
@@ -152,79 +150,6 @@ def _flag_saturated(data: NDArray[Any], found: NDArray[np.int16], amplifier: Amp
         electrons = data if amplifier.gain == 1 else data * amplifier.gain
         electrons = electrons.astype(np.float32, copy=False)
     found[electrons >= np.float32(amplifier.satlevel)] |= np.int16(Flag.SATURATED)
-
-
-def measured_gain(data: Any, readnoise: float, window: tuple[slice, slice]) -> float:
-    """Measure the gain that fits the noise of an image.
-
-    The variance of differences of neighbours is that of the sky's electrons and of the read noise.
-
-    Parameters
-    ----------
-    data : ndarray or Pixels
-        The image.
-    readnoise : float
-        In e-.
-    window : (slice, slice)
-        Rows and columns that show the sky.
-
-    Returns
-    -------
-    float
-        In electrons per count of the file; 1 where the image has no noise.
-    """
-    noise, sky = _noise_and_sky(data, *window)
-    if noise == 0 or (sky == 0 and readnoise == 0):
-        return 1.0
-    return (sky + math.sqrt(sky * sky + 4 * noise * noise * readnoise * readnoise)) / (2 * noise * noise)
-
-
-def noise_ratio(data: Any, readout: Readout) -> float:
-    """Return how large the noise of an image is, in that of the model: of the amplifier where it is farthest from 1.
-
-    Parameters
-    ----------
-    data : ndarray or Pixels
-        The image.
-    readout : Readout
-        How it was read out.
-
-    Returns
-    -------
-    float
-        1 where the model holds, and where the image has no noise at all, as no camera makes one.
-    """
-    ratios = [1.0]
-    for each in readout.amplifiers:
-        places = [
-            slice(max(part.start, seen.start), min(part.stop, seen.stop))
-            for part, seen in zip((each.rows, each.columns), readout.window, strict=True)
-        ]
-        noise, sky = _noise_and_sky(data, *places)
-        gain = each.gain or 1.0
-        model = math.sqrt(sky * gain + each.readnoise**2)
-        if noise > 0 and model > 0:
-            ratios.append(noise * gain / model)
-    return max(ratios, key=lambda ratio: abs(math.log(ratio)))
-
-
-def _noise_and_sky(data: Any, rows: slice, columns: slice) -> tuple[float, float]:
-    """Return noise and median of a part of an image, in counts, the median not below 0; both 0 if there is none.
-
-    The noise is that of differences of pixels two apart, which are of one colour.
-    """
-    step = max((rows.stop - rows.start) // SAMPLED_ROWS, 1)
-    sample = [np.asarray(data[row : row + 1], float)[0, columns] for row in range(rows.start, rows.stop, step)]
-    if not sample:
-        return 0.0, 0.0
-    with np.errstate(invalid="ignore"):  # infinite less infinite
-        differences = np.concatenate([row[2:] - row[:-2] for row in sample])
-    values = np.concatenate(sample)
-    differences, values = differences[np.isfinite(differences)], values[np.isfinite(values)]
-    if not differences.size:
-        return 0.0, 0.0
-    noise = 1.4826 * float(np.median(np.abs(differences - np.median(differences)))) / math.sqrt(2)
-    return noise, max(float(np.median(values)), 0.0)
 
 
 def _places(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

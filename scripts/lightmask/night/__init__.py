@@ -5,16 +5,31 @@ from lightmask.night.cameras import Camera, camera_of
 from lightmask.night.configuration import validated
 from lightmask.night.matching import FLAG_OF_KIND
 from lightmask.night.names import from_cell
-from lightmask.night.quantities import GAIN, READNOISE, SATLEVEL, exposure_of, gain_of
+from lightmask.night.qualities import QUALITY_COLUMNS, write_quality
+from lightmask.night.quantities import AUTO, GAIN, READNOISE, SATLEVEL, exposure_of, first, gain_of
 from lightmask.night.readout import Amplifier, Readout, readout
-from lightmask.night.remarks import YEARS, Row, exposure_area, number, rate_unit
+from lightmask.night.remarks import (
+    EXPOSURES,
+    PIXEL_SIZES,
+    YEARS,
+    Row,
+    exposure_area,
+    number,
+    rate_unit,
+    remarked,
+    within,
+)
 from lightmask.night.summary import FRAME_COLUMNS, NOT_YET, summary_rows, write_csv, write_summary
 
 __all__ = [
+    "AUTO",
+    "EXPOSURES",
     "FLAG_OF_KIND",
     "FRAME_COLUMNS",
     "GAIN",
     "NOT_YET",
+    "PIXEL_SIZES",
+    "QUALITY_COLUMNS",
     "READNOISE",
     "SATLEVEL",
     "YEARS",
@@ -28,6 +43,7 @@ __all__ = [
     "configuration",
     "exposure_area",
     "exposure_of",
+    "first",
     "from_cell",
     "gain_of",
     "inventory",
@@ -37,10 +53,13 @@ __all__ = [
     "quantities",
     "rate_unit",
     "readout",
+    "remarked",
     "summary",
     "summary_rows",
     "types",
     "validated",
+    "within",
     "write_csv",
+    "write_quality",
     "write_summary",
 ]

@@ -256,6 +256,20 @@ def exposure_of(cards: Cards, config: dict[str, Any]) -> float:
     return value(setting, cards, EXPOSURE, "make_dark_mask: exposure")
 
 
-def first(cards: dict[str, Value], keywords: Iterable[str]) -> Value:
-    """Return the value of the first keyword that is there and not blank, else an empty string."""
-    return next((cards[keyword] for keyword in keywords if cards.get(keyword, "") != ""), "")
+def first(cards: Cards, keywords: Iterable[str]) -> Value:
+    """Return the value of the first keyword that a header has, and that is not blank.
+
+    Parameters
+    ----------
+    cards : Header or mapping
+        The header.
+    keywords : iterable of str
+        The first that counts comes first.
+
+    Returns
+    -------
+    str, int, float or bool
+        An empty string where there is none.
+    """
+    found: Any = next((cards[keyword] for keyword in keywords if cards.get(keyword, "") != ""), "")
+    return found

@@ -12,7 +12,6 @@ LEAST_FRAMES = 4
 """With fewer frames nobody can know which one is odd."""
 CERTAIN, MUCH = 5, 1.5
 """A frame is odd if it is so many sigma of a Poisson count away, and by this factor."""
-ON_SOURCES, LEAST_EVENTS = 0.3, 10
 MANY_SATURATED = 1e-3
 """Fraction of a frame's pixels."""
 EXPOSURES, PIXEL_SIZES = (1e-6, 1e9), (1e-3, 1e4)
@@ -41,7 +40,20 @@ def number(value: Any) -> float:
 
 
 def within(value: Any, limits: tuple[float, float]) -> float:
-    """Read a number from a table; NaN where there is none, or where it is out of limits."""
+    """Read a number from a table; NaN where there is none, or where it is out of limits.
+
+    Parameters
+    ----------
+    value : object
+        A number, or a text.
+    limits : (float, float)
+        Least and most.
+
+    Returns
+    -------
+    float
+        NaN where it is none of these.
+    """
     found = number(value)
     return found if limits[0] <= found <= limits[1] else math.nan
 
@@ -90,8 +102,8 @@ def remarks(rows: Sequence[Row]) -> list[str]:
     Parameters
     ----------
     rows : sequence of dict
-        ``exposure``, ``pixel_size``, ``pixels``, ``cosmic``, ``saturated``, ``events`` and
-        ``on_sources`` of each frame; blank where unknown.
+        ``exposure``, ``pixel_size``, ``pixels``, ``cosmic``, ``saturated`` and ``events`` of each frame; blank where
+        unknown.
 
     Returns
     -------
@@ -121,16 +133,34 @@ def remarks(rows: Sequence[Row]) -> list[str]:
             )
         if rate < usual / MUCH and number(row["cosmic"]) < expected - away:
             oddities.append(f"only {rate / usual:.2f} of the usual cosmic-ray pixels for its exposure")
-        if number(row["events"]) >= LEAST_EVENTS and number(row["on_sources"]) > ON_SOURCES:
-            oddities.append(
-                f"{number(row['on_sources']):.0%} of its cosmic-ray pixels sit on sources: "
-                "are stars taken for cosmic rays? (raise objlim or sigclip)"
-            )
         share = number(row["saturated"]) / (number(row["pixels"]) or math.nan)
         if share > MANY_SATURATED and share > CERTAIN * usually_saturated:
             oddities.append(f"{share:.2%} of its pixels are saturated, usually {usually_saturated:.2%}")
         found.append("; ".join(oddities))
     return found
+
+
+def remarked(rows: Iterable[Row]) -> str:
+    """Say how many frames of a night are remarked, where that makes a run fail.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        Of the summary.
+
+    Returns
+    -------
+    str
+        Empty where none is.
+    """
+    rows = list(rows)
+    found = list(dict.fromkeys(str(row["path"]) for row in rows if row["remark"]))
+    frames = len({row["path"] for row in rows})
+    listed = ", ".join(found[:5]) + ", ..." * bool(found[5:])
+    return (
+        f"remarks: fail: {len(found)} of {frames} LIGHT frames have remarks: {listed}; see remark in the summary"
+        * bool(found)
+    )
 
 
 def _unusable(row: Row) -> list[str]:

@@ -15,6 +15,7 @@ from lightmask import bits
 from lightmask.fits import PART, whole_file
 from lightmask.messages import printable
 from lightmask.night.names import cell
+from lightmask.night.qualities import QUALITY_COLUMNS, WHOLE
 from lightmask.night.remarks import remarks
 
 FRAME_COLUMNS = (
@@ -26,6 +27,7 @@ NOT_YET = "not masked yet"
 """How the problem of a frame ends whose job was not begun."""
 RECIPE = "LIGHTMASK RECIPE"
 UNITS = {"exposure": "s", "pixel_size": "um"}
+QUALITY_UNITS = {name: unit for name, (unit, _) in QUALITY_COLUMNS.items() if unit}
 SUMMARY_COLUMNS = {
     "path": "LIGHT frame, in the frames folder",
     "image": "which image of the frame; empty where it has one",
@@ -42,6 +44,9 @@ SUMMARY_COLUMNS = {
     "iterations": "cosmic pixels found in each iteration",
     "events": "cosmic rays, that is, groups of cosmic pixels that touch",
     "on_sources": "fraction of cosmic pixels whose event sits on a star or another source",
+    **{name: meaning for name, (_, meaning) in QUALITY_COLUMNS.items()},
+    "causes": "what is wrong with it, in words that docs/troubleshooting.md explains",
+    "remedy": "what to do about the most serious cause",
     "remark": "what is odd about it, or compared with the rest of the night",
     "problem": "why there is no result",
 }
@@ -112,7 +117,10 @@ def summary_rows(
         for image in found["images"]:
             row = about | {column: image[column] for column in ("image", *COUNTS)}
             row["iterations"] = " ".join(map(str, image["iterations"]))
-            row |= {column: image[column] for column in ("events", "on_sources") if column in image}
+            measured = ("events", "on_sources", *QUALITY_COLUMNS)
+            row |= {column: image[column] for column in measured if image.get(column) is not None}
+            row["remedy"] = next((cause["remedy"] for cause in image.get("causes", [])), "")
+            row["causes"] = " ".join(cause["name"] for cause in image.get("causes", []))
             rows.append(row)
             own_remarks.append([*own, *image.get("remarks", [])])
             own = []  # what is said of the file is said once
@@ -169,9 +177,9 @@ def _column(name: str, values: list[Any]) -> Any:
     from astropy.table import MaskedColumn
 
     dtype: type[np.generic] | None = None
-    if name in ("fraction", "on_sources"):
+    if name in ("fraction", "on_sources") or (name in QUALITY_COLUMNS and name not in WHOLE):
         dtype = np.float64
-    elif name in COUNTS or name == "events":
+    elif name in COUNTS or name in ("events", *WHOLE):
         dtype = np.int64
     elif name in UNITS and {type(value) for value in values if value != ""} <= {int, float}:
         dtype = np.float64  # a header may hold text there, or T: then that is shown
@@ -179,4 +187,4 @@ def _column(name: str, values: list[Any]) -> Any:
         return MaskedColumn([str(value).replace("\r", r"\r") for value in values], dtype=str)
     missing = [value == "" for value in values]
     numbers = [0 if value == "" else value for value in values]
-    return MaskedColumn(numbers, mask=missing, dtype=dtype, unit=UNITS.get(name))
+    return MaskedColumn(numbers, mask=missing, dtype=dtype, unit=(UNITS | QUALITY_UNITS).get(name))

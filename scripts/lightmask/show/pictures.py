@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from lightmask.bits import IN_USE, Flag, key
 from lightmask.fits import Hdu, Header, find_images, opened, readable, whole_file
-from lightmask.masks import CUTOUT, Event, Events, Masked, around
+from lightmask.masks import Masked
 from lightmask.messages import without_middle
 from lightmask.night import names
+from lightmask.quality import CUTOUT, Event, Events, around
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; what lies in the detector is blue.
 COLOURS = {

@@ -22,6 +22,8 @@ from lightmask.workflow.code import digest_of_code
 DEMO = "results/demo"
 COMBINING_BYTES = 1e9
 """Memory that darks are combined with, in bytes."""
+CHECKED = "results/logs/night_checked"
+QUALITY_TABLES = ("results/quality.csv", "results/quality.ecsv")
 NIGHT_PICTURES = ("results/pictures/night.png", "results/pictures/summary.html")
 Wildcards = Any
 """What a workflow engine fills the names of a rule's files with: an attribute for each name."""
@@ -101,6 +103,8 @@ class Night:
         self.config = configuration.of_run(config)
         self.checkout, self.place, self.outside, self.force = checkout, place, outside, force
         self._is_reporting = is_reporting
+        self.in_batches = False
+        """Whether frames are masked by jobs that start a Snakemake of their own."""
         self.is_demo = os.path.normpath(self.config["frames"]) == DEMO
         self.folder = place(DEMO) if self.is_demo else Path(self.config["frames"]).expanduser()
         self._only: tuple[str, ...] = ()
@@ -388,9 +392,21 @@ class Night:
     def _light_config(self) -> dict[str, Any]:
         settings = self._settings(
             *("cosmic_rays", "masked", "grow", "unit", "unit_names", "cameras", "sections", "amplifiers", "bayer"),
-            *("no_data", "noise", "noise_check", "images", "inherit", "checksums"),
+            *(
+                "no_data",
+                "noise",
+                "noise_check",
+                "sky",
+                "quality",
+                "limits",
+                "most_masked",
+                "images",
+                "inherit",
+                "checksums",
+            ),
         )
-        return settings | {"table_keywords": {"exposure": self.config["table_keywords"]["exposure"]}}
+        keywords = self.config["table_keywords"]
+        return settings | {"table_keywords": {key: keywords[key] for key in ("exposure", "pixel_size")}}
 
     def _light_settings(self, name: str) -> dict[str, Any]:
         light = self.lights[name]
@@ -493,9 +509,9 @@ class Night:
         mask = self.made_mask(wildcards)
         kind = matching.KIND_OF_TYPE[mask.type]
         keys = (
-            ("make_flat_mask", "images", "checksums")
+            ("make_flat_mask", "most_masked", "images", "checksums")
             if kind == "flat"
-            else ("make_dark_mask", "unit", "unit_names", "cameras", "images", "checksums")
+            else ("make_dark_mask", "most_masked", "unit", "unit_names", "cameras", "images", "checksums")
         )
         config = self._settings(*keys)
         if kind == "dark":
@@ -585,6 +601,7 @@ class Night:
             "grow": {kind: self.config["grow"][kind] for kind in ("flat", "dark")},
             "caption": "  ·  ".join(", ".join(sorted(found)) for found in values if found),
             "checksums": self.config["checksums"],
+            "most": self.config["most_masked"],
             "images": applying.pairs(),
         }
 
@@ -637,15 +654,22 @@ class Night:
 
     def summary_task(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what the summary takes from headers, the files that say how long jobs took, and the recipe."""
-        return {"lights": self.light_rows(), "benchmarks": self.benchmarks(), "recipe": self._summary_recipe}
+        return {
+            "lights": self.light_rows(),
+            "benchmarks": self.benchmarks(),
+            "limits": self.config["limits"],
+            "recipe": self._summary_recipe,
+        }
 
     def summary_files(self, wildcards: Wildcards, input: Any) -> dict[str, list[str]]:  # noqa: A002
         """Return what is not drawn of the night any more."""
-        return {"undrawn": self._places([] if self.config["pictures"] else NIGHT_PICTURES)}
+        unwanted = [] if self.config["pictures"] else [*NIGHT_PICTURES]
+        unwanted += [] if self.config["quality"] else [*QUALITY_TABLES]
+        return {"undrawn": self._places(unwanted)}
 
     @cached_property
     def _summary_recipe(self) -> str:
-        return records.digest_of([self.light_rows(), self.code("summarise")])
+        return records.digest_of([self.light_rows(), self.config["limits"], self.code("summarise")])
 
     def light_rows(self) -> list[dict[str, Any]]:
         """List what the summary takes from the headers of the LIGHT frames."""
@@ -669,8 +693,22 @@ class Night:
         """List what a run makes of all frames together, but for the summary."""
         used = {self.combined_mask_of(f) for f in self.lights.values() if not self.matcher.problem(f)}
         pictures = [f"results/pictures/masks/{Path(mask).stem}.png" for mask in sorted(used) if mask]
-        checked = ["results/logs/sources_checked"] if self.sources_inputs() else []
+        checked = [CHECKED] if self.sources_inputs() else []
         return ["results/frames.csv", *(pictures if self.config["pictures"] else []), *checked]
+
+    @property
+    def quality_tables(self) -> list[str]:
+        """Tables of what masks are judged by, if they are."""
+        return [*QUALITY_TABLES] if self.config["quality"] else []
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether a remark makes the run fail."""
+        return bool(self.config["remarks"] == "fail")
+
+    def checked_summary(self, wildcards: Wildcards) -> list[str]:
+        """Return the summary where its remarks make the run fail; in batches the job that writes it looks at them."""
+        return ["results/summary.csv"] if self.is_strict and not self.in_batches else []
 
     def all_results(self) -> list[str]:
         """List all that a run makes.
@@ -680,11 +718,21 @@ class Night:
         FrameError
             If a report is made, and there is no picture to show.
         """
-        tables = ["results/summary.csv", "results/summary.ecsv", *(NIGHT_PICTURES if self.config["pictures"] else ())]
+        tables = [
+            "results/summary.csv",
+            "results/summary.ecsv",
+            *self.quality_tables,
+            *(NIGHT_PICTURES if self.config["pictures"] else ()),
+        ]
         names = self._names()
         if not names:
             raise FrameError("report: found no picture of any frame; mask the night first")
-        return [*self.shared_results(), *tables, *(file for name in names for file in self.results_of(name))]
+        checked = [CHECKED] if self.is_strict else []
+        return [
+            *dict.fromkeys([*self.shared_results(), *checked]),
+            *tables,
+            *(file for name in names for file in self.results_of(name)),
+        ]
 
     def _names(self) -> list[str]:
         """List the LIGHT frames by name; for a report, which wants all files that it knows of, those with a picture."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lightmask.night import NOT_YET, summary_rows, write_summary
+from lightmask.night import NOT_YET, summary_rows, write_quality, write_summary
 from lightmask.workflow.logs import failure
 
 
@@ -25,6 +25,7 @@ def write_partial(
     outcomes: Iterable[tuple[Path, Path, list[Path]]],
     csv_path: Path,
     ecsv_path: Path,
+    limits: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """Write the summary of a night that has failed frames, and return the causes.
 
@@ -38,6 +39,8 @@ def write_partial(
     csv_path, ecsv_path : Path
         Where to write. The files get the oldest of times, so that the next run
         takes them for out of date.
+    limits : dict, optional
+        The configuration's ``limits``: the table of what masks are judged by is written too.
 
     Returns
     -------
@@ -48,7 +51,12 @@ def write_partial(
     found = problems(lights, outcomes)
     rows = [{**light, "problem": problem} for light, problem in zip(lights, found, strict=True)]
     statistics = [None if problem else file for problem, (file, _, _) in zip(found, outcomes, strict=True)]
-    write_summary(summary_rows(rows, statistics), csv_path, ecsv_path)
-    for path in (csv_path, ecsv_path):
+    summarised = summary_rows(rows, statistics)
+    write_summary(summarised, csv_path, ecsv_path)
+    written = [csv_path, ecsv_path]
+    if limits:
+        written += [path.with_stem("quality") for path in (csv_path, ecsv_path)]
+        write_quality(summarised, limits, *written[2:])
+    for path in written:
         os.utime(path, (0, 0))
     return list(filter(None, found))

@@ -74,6 +74,7 @@ class Plan:
 
     def all_inputs(self, wildcards: Wildcards) -> list[str]:
         """List what makes up a run."""
+        self.night.in_batches = self.in_batches
         if not self.in_batches:
             return self.night.all_results()
         return [*self.night.shared_results(), *([FINISHED] if self.batches else [])]

@@ -5,13 +5,14 @@ import logging
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from lightmask.bits import REASONS
-from lightmask.messages import CLEAR_LINE
+from lightmask.messages import CLEAR_LINE, printable
 from lightmask.night import NOT_YET, number
+from lightmask.quality import NAMES
 from lightmask.workflow.logs import failure, killed
 
 RULE = "mask_light"
@@ -197,9 +198,27 @@ def table(rows: Iterable[Mapping[str, Any]], seconds: float, where: Mapping[str,
         if count or reason == "masked":
             name = "masked pixels" if reason == "masked" else f"  {reason}"
             lines.append((name, f"{count:,.0f}", f"{count / pixels:.3%}" if pixels else ""))
-    odd = sum(bool(row["remark"]) for row in rows)
+    wrong = {row["path"] for row in rows if row.get("causes")}
+    odd = len({row["path"] for row in rows if row["remark"]} - wrong)
     if odd:
         lines.append(("odd frames", str(odd), "see remark in the summary"))
     lines.append(("time", duration(seconds), ""))
     lines += [(what, path, "") for what, path in where.items()]
-    return "\n".join(f"{name:<16}{value:<16}{more}".rstrip() for name, value, more in lines)
+    text = [f"{name:<16}{value:<16}{more}".rstrip() for name, value, more in lines]
+    return "\n".join([*text, *_what_is_wrong(rows, len(wrong), frames)])
+
+
+def _what_is_wrong(rows: list[Mapping[str, Any]], wrong: int, frames: int) -> Iterator[str]:
+    """Yield how many frames look wrong, and by cause and remedy how many and which."""
+    if not wrong:
+        return
+    yield f"{wrong} of {frames} frames {'looks' if wrong == 1 else 'look'} wrong:"
+    groups: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row.get("causes"):
+            groups.setdefault((row["causes"].split()[0], row["remedy"]), []).append(row["path"])
+    order = list(NAMES)
+    for (cause, remedy), paths in sorted(groups.items(), key=lambda group: (order.index(group[0][0]), -len(group[1]))):
+        paths = list(dict.fromkeys(paths))
+        listed = ", ".join(map(printable, paths[:3])) + ", ..." * bool(paths[3:])
+        yield f"  {len(paths)}  {NAMES[cause]}: {remedy} ({listed})"

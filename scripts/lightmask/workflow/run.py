@@ -13,7 +13,7 @@ from lightmask import messages
 from lightmask.errors import FrameError, needed
 from lightmask.fits import files
 from lightmask.masks import sources
-from lightmask.night import NOT_YET, inventory
+from lightmask.night import NOT_YET, inventory, remarked
 from lightmask.show import draw_files, read_summary
 from lightmask.workflow import locks, logs, nested, progress
 from lightmask.workflow.night import Night, Wildcards
@@ -28,7 +28,7 @@ from lightmask.workflow.workarounds import (
     remove_locks_of_dead_run,
 )
 
-OF_ALL = ("summarise", "finish_night", "check_sources")
+OF_ALL = ("summarise", "finish_night", "check_night")
 """Rules that run only where the whole night is asked for."""
 
 
@@ -270,12 +270,17 @@ class Run:
             return
         unfinished = [job.rule.name for job in self.engine.jobs_to_run]
         # Where only flats and darks cannot be used, the summary of the night is whole.
-        is_whole = all(name.endswith(("check_sources", "all")) for name in unfinished)
+        is_whole = all(name.endswith(("check_night", "all")) for name in unfinished)
         failed = []
         try:
             if not is_whole:
                 tables = self._place("summary.csv"), self._place("summary.ecsv")
-                failed = write_partial(sources.with_remarks(lights), outcomes, *tables)
+                failed = write_partial(
+                    sources.with_remarks(lights),
+                    outcomes,
+                    *tables,
+                    self.night.config["limits"] if self.night.config["quality"] else None,
+                )
                 if self.night.config["pictures"]:
                     self._draw_partial_night()
         except FrameError as error:  # the disk is full, for example
@@ -286,6 +291,8 @@ class Run:
         self._list_problems(failed, len(self.night.lights))
         for problem in sources.lines(map(self.night.place, self.night.sources_inputs())):
             self.logger.error(problem)
+        if self.night.is_strict and (failing := remarked(read_summary(self._place("summary.csv")))):
+            self.logger.error(failing)
 
     def _draw_partial_night(self) -> None:
         """Draw the night although frames failed, as out of date as its summary is."""

@@ -13,8 +13,8 @@ from skies import add_stars, sky
 
 from lightmask.bits import Flag
 from lightmask.fits import images
-from lightmask.masks import events
-from lightmask.masks.events import Events
+from lightmask.quality import events
+from lightmask.quality.events import Events
 
 
 def noise(shape=(100, 100)):

@@ -48,7 +48,7 @@ class Events:
 
     def __init__(self, data: Any, flags: NDArray[np.int16]):
         self.data, self.flags = data, flags
-        self.sky = _median(data[tuple(slice(None, None, math.ceil(length / 512)) for length in data.shape)], 0.0)
+        self.sky = _median(data[tuple(slice(None, None, math.ceil(length / 256)) for length in data.shape)], 0.0)
         with np.errstate(over="ignore", invalid="ignore"):  # whatever a frame holds
             self._runs = runs(data, flags, self.sky)
         self._group = connected(self._runs.y, self._runs.x, self._runs.length)
@@ -93,6 +93,27 @@ class Events:
             )
         return events
 
+    def runs_and_groups(self, most: int) -> tuple["Runs", NDArray[np.intp]]:
+        """Return runs of pixels, and for each the number of its event.
+
+        Parameters
+        ----------
+        most : int
+            Runs at the most: of more, every second, third, ... is taken.
+
+        Returns
+        -------
+        runs : Runs
+            Of pixels within a row.
+        group : ndarray of int
+            Numbers count from 0, without a gap.
+        """
+        if len(self._group) <= most:
+            return self._runs, self._group
+        step = math.ceil(len(self._group) / most)
+        runs = Runs._make(each[::step] for each in self._runs)
+        return runs, np.unique(self._group[::step], return_inverse=True)[1]
+
     def background(self, event: Event) -> float:
         """Return the median of the pixels around an event that have no flag.
 
@@ -123,21 +144,36 @@ class Events:
             0 where there is no cosmic ray.
         """
         events = self.strongest(STRONGEST)
-        with np.errstate(over="ignore", invalid="ignore"):
-            on = sum(event.pixels for event in events if self._sits_on_source(event))
-        return on / sum(event.pixels for event in events) if events else 0.0
+        if not events:
+            return 0.0
+        free, near = [], []
+        for event in events:
+            rows, columns = around(event, self.data.shape)
+            values = self.data[rows, columns].astype(np.float64)
+            values[self.flags[rows, columns] != 0] = np.nan
+            y, x = event.y - rows.start, event.x - columns.start
+            part = values[max(y - NEAR, 0) : y + NEAR + 1, max(x - NEAR, 0) : x + NEAR + 1].ravel()
+            free.append(values.ravel())
+            near.append(np.pad(part, (0, (2 * NEAR + 1) ** 2 - part.size), constant_values=np.nan))
+        background, values = np.stack(free), np.stack(near)
+        background[~np.isfinite(background)] = np.nan
+        values[~np.isfinite(values)] = np.nan
+        middle = _medians(background)
+        with np.errstate(invalid="ignore"):
+            noise = 1.4826 * _medians(np.abs(background - middle[:, None]))
+            sits = _medians(values) > middle + ON_SOURCE * noise
+        pixels = np.array([event.pixels for event in events])
+        return float(pixels[sits].sum() / pixels.sum())
 
-    def _sits_on_source(self, event: Event) -> bool:
-        cutout = around(event, self.data.shape)
-        free = (self.flags[cutout] == 0) & np.isfinite(self.data[cutout])
-        background = self.data[cutout][free].astype(np.float64)
-        near = tuple(slice(max(at - NEAR, 0), at + NEAR + 1) for at in (event.y, event.x))
-        values = self.data[near][(self.flags[near] == 0) & np.isfinite(self.data[near])]
-        if not values.size:
-            return False
-        middle = np.median(background)
-        noise = 1.4826 * np.median(np.abs(background - middle))
-        return bool(np.median(values) > middle + ON_SOURCE * noise)
+
+def _medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the median of each row, of what is no NaN; NaN where there is nothing else."""
+    ordered = np.sort(values, axis=1)
+    number = np.count_nonzero(~np.isnan(ordered), axis=1)
+    row = np.arange(len(values))
+    return (
+        ordered[row, np.maximum(number - 1, 0) // 2] + ordered[row, np.minimum(number // 2, values.shape[1] - 1)]
+    ) / 2
 
 
 class Runs(NamedTuple):

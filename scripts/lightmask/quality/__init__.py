@@ -1,0 +1,31 @@
+"""Whether a mask can be trusted: what was found in an image, and what is wrong with it."""
+
+from lightmask.quality.causes import NAMES, Cause, causes, causes_of_noise
+from lightmask.quality.events import CUTOUT, Event, Events, around, write_regions
+from lightmask.quality.measure import measured_quality, of_noise
+from lightmask.quality.noise import Noise, measured_gain, measured_noise
+from lightmask.quality.sample import Sample
+from lightmask.quality.stars import Stars, measured_stars
+from lightmask.quality.structure import measured_ceiling, spectrum_card
+
+__all__ = [
+    "CUTOUT",
+    "NAMES",
+    "Cause",
+    "Event",
+    "Events",
+    "Noise",
+    "Sample",
+    "Stars",
+    "around",
+    "causes",
+    "causes_of_noise",
+    "measured_ceiling",
+    "measured_gain",
+    "measured_noise",
+    "measured_quality",
+    "measured_stars",
+    "of_noise",
+    "spectrum_card",
+    "write_regions",
+]
