@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 
-.PHONY: demo report test test-oldest test-package test-faults test-cluster soak fuzz mutants check bench bench-memory bench-static-masks bench-run bench-cluster bench-planning figures docs lock clean
+.PHONY: demo report test test-oldest test-package test-faults test-cluster soak fuzz mutants check quality bench bench-memory bench-static-masks bench-run bench-cluster bench-planning figures docs lock clean
 
 demo: .venv/workflow ## mask the built-in night
 	$(RUN) snakemake --cores all
@@ -56,6 +56,9 @@ check: .venv/test ## what needs no test run: lint, format, types
 	$(RUN) mypy
 	$(RUN) snakemake --lint
 
+quality: .venv/test ## how often faults of masks are reported: the tables of docs/quality.md
+	.venv/bin/python tests/benches/bench_quality.py
+
 bench: .venv/test ## detection and ccdmask against astroscrappy and ccdproc, one thread
 	.venv/bin/python tests/benches/bench_lacosmic.py
 	.venv/bin/python tests/benches/bench_ccdmask.py
@@ -72,7 +75,8 @@ bench-run: .venv/test ## the whole workflow against the chapter's loop
 figures: .venv/test demo ## the README's picture and numbers
 	.venv/bin/python docs/figures.py
 
-docs: .venv/test ## docs/configuration.md and docs/cameras.md
+docs: .venv/test ## docs/configuration.md, docs/cameras.md, and docs/troubleshooting.md with its pictures
+	.venv/bin/python docs/troubleshooting.py --pictures > docs/troubleshooting.md
 	.venv/bin/python docs/configuration.py > docs/configuration.md
 	.venv/bin/python docs/cameras.py > docs/cameras.md
 

@@ -16,6 +16,7 @@ from conftest import CHECKOUT
 
 from lightmask import __version__, bits
 from lightmask.night import configuration
+from lightmask.quality import NAMES
 
 
 def text(path):
@@ -130,6 +131,15 @@ def test_configuration_reference_is_up_to_date():
 def test_reference_of_cameras_is_up_to_date():
     made = subprocess.run([sys.executable, CHECKOUT / "docs/cameras.py"], capture_output=True, text=True, check=True)
     assert text("docs/cameras.md") == made.stdout
+
+
+def test_every_cause_is_explained_with_a_picture():
+    made = subprocess.run(
+        [sys.executable, CHECKOUT / "docs/troubleshooting.py"], capture_output=True, text=True, check=True
+    )
+    assert text("docs/troubleshooting.md") == made.stdout
+    assert re.findall("^## (.*)$", made.stdout, re.MULTILINE) == list(NAMES)
+    assert {path.stem for path in (CHECKOUT / "docs/troubleshooting").glob("*.png")} == set(NAMES)
 
 
 def test_version_is_the_same_everywhere():

@@ -4,6 +4,7 @@ Prints the table of docs/quality.md: simulated images with one fault each, sound
 """
 
 import json
+import math
 import os
 import sys
 import tempfile
@@ -13,11 +14,18 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from nights import FAULTS, sound
 
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(CHECKOUT / "scripts"), str(CHECKOUT / "tests")]
+
+from nights import FAULTS, Camera, Scene, add_rays, sound
+
+from lightmask.bits import Flag
+from lightmask.detect import detect_cosmics
 from lightmask.errors import FrameError
-from lightmask.masks import combine_files, mask_frame
+from lightmask.masks import Output, combine_files, make_flat_mask, mask_frame
 from lightmask.night import validated
+from lightmask.quality import Sample, measured_stars
 
 NIGHTS = 10
 SOUND = 60
@@ -34,7 +42,8 @@ def causes(scene, folder):
         mask = folder / "mask.fits"
         fits.writeto(mask, scene.known.astype(np.uint8), overwrite=True)
         combined = folder / "combined.fits"
-        combine_files([("dark", str(mask), "mask.fits")], {"dark": 0, "flat": 0}, combined)
+        with open(os.devnull, "w") as nothing, redirect_stdout(nothing):
+            combine_files([("dark", str(mask), "mask.fits")], {"dark": 0, "flat": 0}, combined)
     statistics = folder / "statistics.json"
     config = validated({"cosmic_rays": scene.cosmic_rays, "most_masked": 1, "noise_check": "remark", **scene.config})
     with open(os.devnull, "w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
@@ -48,8 +57,94 @@ def causes(scene, folder):
     return [cause["name"] for cause in found["causes"]]
 
 
+def flats(number, rng):
+    """Make a flat mask of so many simulated flats; return completeness and purity."""
+    side, gain = 512, 1.5
+    y, x = np.ogrid[:side, :side]
+    light = 1 - 0.15 * ((y - 240) ** 2 + (x - 270) ** 2) / side**2
+    response = rng.normal(1, 0.006, (side, side))
+    bad = rng.random((side, side)) < 0.002
+    swallowed = np.where(bad, np.exp(rng.uniform(*np.log((1500, 15_000)), (side, side))), 0)
+    with tempfile.TemporaryDirectory() as name, open(os.devnull, "w") as nothing, redirect_stdout(nothing):
+        sources = []
+        for place, level in enumerate(np.linspace(45_000, 15_000, max(number, 2))[:number]):
+            electrons = rng.poisson(light * response * level) - swallowed
+            add_rays(electrons, rng, 12)
+            image = (np.clip(electrons, 0, None) + rng.normal(0, 10, electrons.shape)) / gain
+            path = Path(name, f"{place}.fits")
+            fits.writeto(path, image.astype(np.float32))
+            sources.append((str(path), path.name))
+        config = {"make_flat_mask": validated({})["make_flat_mask"], "checksums": "check"}
+        output = Output(Path(name, "mask.fits"), Path(name, "mask.json"))
+        make_flat_mask(sources, {"IMAGETYP": "flat mask"}, [], config, (side, side), output)
+        found = fits.getdata(output.mask) != 0
+    return (found & bad).sum() / bad.sum(), (found & bad).sum() / max(found.sum(), 1)
+
+
+def print_flats():
+    """Print how good flat masks are, by the number of flats that they are made of."""
+    print("\n| flats | bad pixels found | of what is masked, bad |\n|---|---|---|")
+    for number in (1, 2, 3, 5, 10):
+        found = np.mean([flats(number, np.random.default_rng([2000, number, night])) for night in range(5)], axis=0)
+        print(f"| {number} | {found[0]:.1%} | {found[1]:.1%} |", flush=True)
+
+
+def print_parameters():
+    """Print what the parameters of L.A.Cosmic do to stars, by their sampling."""
+    print("\n| full width of stars | objlim | star cores flagged | precision | recall |\n|---|---|---|---|---|")
+    for fwhm in (1.3, 1.5, 1.7, 2.0, 2.5):
+        for objlim in (5, 10, 20, 40):
+            rng = np.random.default_rng([3000, int(100 * fwhm)])
+            camera = Camera(rng, side=1024, fwhm=fwhm, sky=300, gain=1.5, readnoise=8, stars=200, rays=60)
+            light = camera.light()
+            image = rng.poisson(light).astype(float)
+            clean = image.copy()
+            add_rays(image, rng, 60)
+            hit = image - clean > 3 * np.sqrt(light + 64)
+            image += rng.normal(0, 8, image.shape)
+            found, _ = detect_cosmics(image.astype("f4") / 1.5, gain=1.5, readnoise=8, sigclip=8, objlim=objlim)
+            window = (slice(0, 1024), slice(0, 1024))
+            flags = found.astype(np.int16) * np.int16(Flag.COSMIC)
+            stars = measured_stars(Sample(image.astype("f4"), window), flags, 300, math.sqrt(364))
+            right = (found & hit).sum()
+            precision, recall = right / found.sum(), right / hit.sum()
+            print(f"| {stars.fwhm:.1f} | {objlim} | {stars.share:.0%} | {precision:.2f} | {recall:.2f} |")
+
+
+REAL = {
+    "arcsat-reduced/LPS*.fits": (1.0, 10.0, "arcsat-reduced/*mask*.fits"),
+    "catseye-reduced/catseye_*.fits": (1.338, 15.4, "catseye-reduced/known_bad.fits"),
+    "efosc2-reduced/EFOSC.2022-01-28T0[458]*.fits": (1.1, 7.8, "truth/efosc2_known_bad.fits"),
+    "nickel-reduced/[NP]*.fits": (1.81, 10.4, "nickel-reduced/known_bad.fits"),
+    "hst-wfpc2/*ext3.fits": (7.0, 5.0, ""),
+}
+"""Real frames, with their gain in e-/adu, read noise in e-, and masks of known bad pixels."""
+
+
+def print_real(folder):
+    """Print what is said of real frames, with the right gain, read noise and masks, and as chapter 8.5 masks them."""
+    data = Path(os.environ.get("LIGHTMASK_DATA") or CHECKOUT.parent / "shared/data")
+    if not data.is_dir():
+        print(f"\nNo real frames in {data}.")
+        return
+    print("\n| real frame | all that is known | chapter 8.5, no masks |\n|---|---|---|")
+    for pattern, (gain, readnoise, masks) in REAL.items():
+        for path in sorted(data.glob(pattern)):
+            with fits.open(path) as hdus:
+                hdu = next(hdu for hdu in hdus if hdu.data is not None)
+                cards = {key: hdus[0].header[key] for key in ("EXPTIME",) if key in hdus[0].header}
+                image = np.asarray(hdu.data, np.float32)
+            known = [fits.getdata(mask) != 0 for mask in sorted(data.glob(masks))] if masks else []
+            union = np.logical_or.reduce(known) if known else None
+            said = [
+                ", ".join(causes(Scene(image, numbers, cards, mask), folder)) or "nothing"
+                for numbers, mask in (({"gain": gain, "readnoise": readnoise}, union), ({}, None))
+            ]
+            print(f"| {path.parent.name.partition('-')[0]} {path.stem[-22:]} | {said[0]} | {said[1]} |", flush=True)
+
+
 def main():
-    """Print the table."""
+    """Print the tables."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         print("| fault | expected | reported so | reported otherwise as well |\n|---|---|---|---|")
@@ -75,6 +170,10 @@ def main():
                 print(f"sound, {fwhm:.2f} pixels: {found}", file=sys.stderr)
             wrongly[bool(found)] += 1
         print(f"{wrongly[True]} of {SOUND} sound images are remarked ({wrongly[True] / SOUND:.1%}).")
+        if not only:
+            print_real(folder)
+            print_flats()
+            print_parameters()
 
 
 if __name__ == "__main__":

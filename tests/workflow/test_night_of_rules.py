@@ -193,7 +193,7 @@ def test_static_masks_are_made_of_their_sources(tmp_path):
         assert night.static_mask_minutes(wildcards, 1) >= 5
     assert forced == [str(tmp_path / mask.path) for mask in night.made_masks.values()]
     assert len(night.sources_inputs()) == 2
-    assert "results/logs/sources_checked" in night.all_results()
+    assert "results/logs/night_checked" in night.all_results()
 
 
 def test_what_nobody_needs_cannot_be_made(night):

@@ -5,6 +5,7 @@ counts everything cancels that is in proportion to the light, dust and vignettin
 included; what is left are pixels that are not.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,9 @@ from lightmask.masks.flats import MOST_FLATS, MOST_RATIOS, Looked, looked_at, ra
 from lightmask.masks.sources import Source, check_shape, usable, write_left_out
 from lightmask.masks.static import Output, write_empty_mask, write_mask
 from lightmask.messages import warn
+
+CONFIRMED = 2
+"""By how much smaller thresholds are in the other ratios, in most of which a bad pixel must be off too."""
 
 
 def counts(flat: Image) -> float:
@@ -122,14 +126,21 @@ def make_flat_mask(
     units, is_ratio = _units(found, parameters.pop("least_difference"))
     files, headers = {name: file for file, name in flats}, []
     digests: dict[str, str] = {}
-    votes = np.zeros(shape, np.uint8)
+    several = len(units) > 1
+    certain, votes = np.zeros(shape, np.bool_), np.zeros(shape, np.uint8)
+    weaker = {key: value / CONFIRMED if key in ("lsigma", "hsigma") else value for key, value in parameters.items()}
     for unit in units:
         # Their checksums were looked at above.
         pair = [read(files[names[place]], names[place], "ignore", number, roles) for place in unit]
         headers.append(pair[0][0].header)
         digests |= {names[place]: digest for place, (_, digest) in zip(unit, pair, strict=True)}
-        votes += flat_mask(pair[0][0], pair[1][0] if is_ratio else None, parameters)
-    mask = votes > len(units) // 2
+        images = pair[0][0], pair[1][0] if is_ratio else None
+        certain |= flat_mask(*images, parameters)
+        if several:
+            votes += flat_mask(*images, weaker)
+    # What is wrong with one flat is so in all ratios that have it.
+    most_of_one = max(Counter(place for unit in units for place in unit).values())
+    mask = certain & (votes > max(len(units) // 2, most_of_one)) if several else certain
     most = config.get("most_masked", 1)
     if (share := float(mask.mean())) > most:
         why = (

@@ -171,16 +171,18 @@ def ratios(flats: Sequence[Looked], least_difference: float) -> list[tuple[int, 
         brighter, fainter = sorted((one, other), key=lambda place: -flats[place].counts)
         differ = flats[brighter].counts - flats[fainter].counts
         if differ >= least_difference * flats[brighter].counts:
-            spots = sum(off(flats[brighter], flats[fainter])) if len(flats) > 2 else 0
-            pairs.append((spots // FEWEST, -differ / flats[brighter].counts, brighter, fainter))
-    pairs.sort()
+            pairs.append((differ / flats[brighter].counts, brighter, fainter))
+    # What is not in proportion to the light shows best where counts differ much.
+    most = max((differ for differ, _, _ in pairs), default=0.0)
+    pairs = [pair for pair in pairs if pair[0] >= most / 2]
+    spots = {pair: sum(off(flats[pair[1]], flats[pair[2]])) // FEWEST if len(pairs) > 1 else 0 for pair in pairs}
     chosen: list[tuple[int, int]] = []
     used = [0] * len(flats)
     while pairs and len(chosen) < MOST_RATIOS:
         # Each flat in as many as any other: what is wrong with one is to be outvoted.
-        best = min(pairs, key=lambda pair: (used[pair[2]] + used[pair[3]], pair))
+        best = min(pairs, key=lambda pair: (used[pair[1]] + used[pair[2]], spots[pair], -pair[0]))
         pairs.remove(best)
-        chosen.append(best[2:])
-        for place in best[2:]:
+        chosen.append(best[1:])
+        for place in best[1:]:
             used[place] += 1
     return chosen if len(chosen) % 2 else chosen[:-1]

@@ -5,7 +5,7 @@ from lightmask.night.cameras import Camera, camera_of
 from lightmask.night.configuration import validated
 from lightmask.night.matching import FLAG_OF_KIND
 from lightmask.night.names import from_cell
-from lightmask.night.qualities import QUALITY_COLUMNS, write_quality
+from lightmask.night.qualities import QUALITY_COLUMNS
 from lightmask.night.quantities import AUTO, GAIN, READNOISE, SATLEVEL, exposure_of, first, gain_of
 from lightmask.night.readout import Amplifier, Readout, readout
 from lightmask.night.remarks import (
@@ -19,7 +19,7 @@ from lightmask.night.remarks import (
     remarked,
     within,
 )
-from lightmask.night.summary import FRAME_COLUMNS, NOT_YET, summary_rows, write_csv, write_summary
+from lightmask.night.summary import FRAME_COLUMNS, NOT_YET, summary_rows, write_csv, write_quality, write_summary
 
 __all__ = [
     "AUTO",

@@ -1,13 +1,4 @@
-"""The table of what was measured to judge masks: results/quality.csv."""
-
-import io
-import os
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-import numpy as np
-
-from lightmask.night.remarks import number
+"""What is measured of each image, to judge its mask: columns of tables, and cards of headers."""
 
 QUALITY_COLUMNS: dict[str, tuple[str, str]] = {
     "noise_ratio": ("", "noise of the sky, in that of gain, read noise and counts"),
@@ -35,50 +26,4 @@ QUALITY_COLUMNS: dict[str, tuple[str, str]] = {
 }
 """Unit and meaning of what is measured of each image."""
 WHOLE = ("stars",)
-IDENTITY = ("path", "image")
-
-
-def write_quality(
-    rows: Iterable[Mapping[str, Any]],
-    limits: Mapping[str, Any],
-    csv_path: str | os.PathLike,
-    ecsv_path: str | os.PathLike,
-) -> None:
-    """Write the numbers that masks are judged by, as CSV and as ECSV, which has units, meanings and limits.
-
-    Parameters
-    ----------
-    rows : iterable of dict
-        Of the summary.
-    limits : dict
-        The configuration's ``limits``.
-    csv_path, ecsv_path : path
-        Where to write.
-    """
-    from astropy.table import MaskedColumn, Table
-
-    from lightmask.night.summary import write_csv, write_text
-
-    rows = list(rows)
-    columns = (*IDENTITY, *QUALITY_COLUMNS, "on_sources", "causes")
-    table = Table(meta={"limits": dict(limits)})
-    for name in columns:
-        values = [row.get(name, "") for row in rows]
-        if name in (*IDENTITY, "causes"):
-            table[name] = MaskedColumn([str(value) for value in values], dtype=str)
-            continue
-        numbers = np.array([number(value) for value in values])
-        missing = np.isnan(numbers)
-        unit, meaning = QUALITY_COLUMNS.get(name, ("", "fraction of cosmic-ray pixels on sources"))
-        dtype = np.int64 if name in WHOLE else np.float64
-        filled = np.where(missing, 0, numbers).astype(dtype)
-        table[name] = MaskedColumn(filled, mask=missing, unit=unit or None, description=meaning)
-    text = io.StringIO(newline="")
-    table.write(text, format="ascii.ecsv", delimiter=",", strip_whitespace=False)
-    write_csv(rows_of(rows, columns), columns, csv_path)
-    write_text(text.getvalue(), ecsv_path)
-
-
-def rows_of(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> list[dict[str, Any]]:
-    """Return rows with these columns only."""
-    return [{column: row.get(column, "") for column in columns} for row in rows]
+"""Those that are whole numbers."""

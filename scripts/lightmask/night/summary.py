@@ -16,7 +16,7 @@ from lightmask.fits import PART, whole_file
 from lightmask.messages import printable
 from lightmask.night.names import cell
 from lightmask.night.qualities import QUALITY_COLUMNS, WHOLE
-from lightmask.night.remarks import remarks
+from lightmask.night.remarks import number, remarks
 
 FRAME_COLUMNS = (
     *("path", "type", "shape", "object", "filter", "exposure", "date", "binning", "camera"),
@@ -169,6 +169,45 @@ def write_summary(
     text = io.StringIO(newline="")
     table.write(text, format="ascii.ecsv", delimiter=",", strip_whitespace=False)
     write_csv(rows, SUMMARY_COLUMNS, csv_path)
+    write_text(text.getvalue(), ecsv_path)
+
+
+def write_quality(
+    rows: Iterable[Mapping[str, Any]],
+    limits: Mapping[str, Any],
+    csv_path: str | os.PathLike,
+    ecsv_path: str | os.PathLike,
+) -> None:
+    """Write the numbers that masks are judged by, as CSV and as ECSV, which has units, meanings and limits.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Of the summary.
+    limits : dict
+        The configuration's ``limits``.
+    csv_path, ecsv_path : path
+        Where to write.
+    """
+    from astropy.table import MaskedColumn, Table
+
+    rows = list(rows)
+    columns = ("path", "image", *QUALITY_COLUMNS, "on_sources", "causes")
+    table = Table(meta={"limits": dict(limits)})
+    for name in columns:
+        values = [row.get(name, "") for row in rows]
+        if name in ("path", "image", "causes"):
+            table[name] = MaskedColumn([str(value) for value in values], dtype=str)
+            continue
+        numbers = np.array([number(value) for value in values])
+        missing = np.isnan(numbers)
+        unit, meaning = QUALITY_COLUMNS.get(name, ("", "fraction of cosmic-ray pixels on sources"))
+        dtype = np.int64 if name in WHOLE else np.float64
+        filled = np.where(missing, 0, numbers).astype(dtype)
+        table[name] = MaskedColumn(filled, mask=missing, unit=unit or None, description=meaning)
+    text = io.StringIO(newline="")
+    table.write(text, format="ascii.ecsv", delimiter=",", strip_whitespace=False)
+    write_csv(({column: row.get(column, "") for column in columns} for row in rows), columns, csv_path)
     write_text(text.getvalue(), ecsv_path)
 
 

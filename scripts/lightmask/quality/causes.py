@@ -39,7 +39,6 @@ class Cause(NamedTuple):
 
 
 NAMES = {
-    "masked": "too large a part of the image is masked",
     "amplifier": "one part of the image has another noise, or nearly all cosmic rays",
     "correlated": "the image was smoothed or resampled",
     "sky": "its sky was subtracted",

@@ -101,7 +101,7 @@ def measured_quality(
     """
     sample = Sample(data, readout.window)
     sky, sigma = noise.sky, noise.sigma
-    with np.errstate(over="ignore", invalid="ignore"):  # whatever an image holds
+    with np.errstate(all="ignore"):  # whatever an image holds
         stars = measured_stars(sample, flags, sky, sigma)
         places = measured_places(sample, flags, events, sky, sigma)
         beside = pixels_beside_known(sample, flags)

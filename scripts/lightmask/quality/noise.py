@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.night import Amplifier, Readout
+from lightmask.quality.sample import middle_of
 
 FEWEST = 300
 """Pixels of a quarter of an image, from which on its noise is compared with that of others."""
@@ -93,10 +94,11 @@ def measured_gain(data: Any, readnoise: float, window: tuple[slice, slice]) -> f
 
 def _fitting_gain(sigma: float, sky: float, readnoise: float) -> float:
     """Return the gain with which a noise and a sky in counts, and a read noise in electrons, are those of one image."""
-    sky = max(sky, 0.0)
-    if sigma == 0 or (sky == 0 and readnoise == 0):
+    sky, variance = max(sky, 0.0), sigma * sigma
+    if variance == 0 or (sky == 0 and readnoise == 0):
         return 1.0
-    return (sky + math.sqrt(sky * sky + 4 * sigma * sigma * readnoise * readnoise)) / (2 * sigma * sigma)
+    found = (sky + math.sqrt(sky * sky + 4 * variance * readnoise * readnoise)) / (2 * variance)
+    return found if math.isfinite(found) and found > 0 else 1.0
 
 
 def measured_noise(data: Any, readout: Readout) -> Noise:
@@ -144,7 +146,7 @@ def noise_contrast(data: Any, readout: Readout) -> float:
     ratios = []
     for rows in halves[0]:
         for columns in halves[1]:
-            sample = _sample(data, rows, columns, 16)
+            sample = _sample(data, rows, columns, (16, 256))
             sigma = _sigma(sample, 2)
             model = math.sqrt(max(_middle(sample), 0.0) * (amplifier.gain or 1.0) + amplifier.readnoise**2)
             if sigma > 0 and model > 0 and sum(map(len, sample)) >= FEWEST:
@@ -166,17 +168,19 @@ def _of_amplifier(data: Any, readout: Readout, amplifier: Amplifier) -> Noise:
     return Noise(sigma, sky, ratio, 1 - min(near / far, 1.0) ** 2 if far > 0 else 0.0, amplifier)
 
 
-def _sample(data: Any, rows: slice, columns: slice, most: int = ROWS) -> list[NDArray[np.float64]]:
+def _sample(
+    data: Any, rows: slice, columns: slice, most: tuple[int, int] = (ROWS, COLUMNS)
+) -> list[NDArray[np.float64]]:
     """Take pieces of rows of a part of an image."""
     height, width = rows.stop - rows.start, columns.stop - columns.start
     if height <= 0 or width <= 0:
         return []
-    number = min(height, most)
+    number = min(height, most[0])
     found = []
     for place in range(number):
         row = rows.start + height * place // number
-        start = columns.start + max(width - COLUMNS, 0) * (place * 5 % 8) // 7
-        part = slice(start, min(start + COLUMNS, columns.stop))
+        start = columns.start + max(width - most[1], 0) * (place * 5 % 8) // 7
+        part = slice(start, min(start + most[1], columns.stop))
         found.append(np.asarray(data[row : row + 1], np.float64)[0, part])
     return found
 
@@ -188,11 +192,11 @@ def _sigma(sample: list[NDArray[np.float64]], apart: int) -> float:
     with np.errstate(invalid="ignore"):  # infinite less infinite
         differences = np.concatenate([row[apart:] - row[:-apart] for row in sample])
     differences = differences[np.isfinite(differences)]
-    return 1.4826 * float(np.median(np.abs(differences))) / math.sqrt(2) if differences.size else 0.0
+    return 1.4826 * middle_of(np.abs(differences)) / math.sqrt(2) if differences.size else 0.0
 
 
 def _middle(sample: list[NDArray[np.float64]]) -> float:
     """Return the median of finite pixels; 0 if there are none."""
     values = np.concatenate(sample) if sample else np.zeros(0)
     values = values[np.isfinite(values)]
-    return float(np.median(values)) if values.size else 0.0
+    return middle_of(values) if values.size else 0.0

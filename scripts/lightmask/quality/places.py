@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lightmask.bits import Flag
 from lightmask.fits import bands
-from lightmask.quality.events import Events
+from lightmask.quality.events import Events, flagged
 from lightmask.quality.sample import CELLS, Sample
 
 MOST_RUNS = 50_000
@@ -21,6 +21,7 @@ TRAIL_WIDTH = 1.3
 REACH, MOST_TRAILS = 100, 100
 """How far from a saturated pixel its trail may begin; and events that are asked."""
 FEWEST_BESIDE = 20
+NEAR_KNOWN = 3
 FEWEST_OF_LINE = 20
 """Pixels of a row or column that are SUSPECT since they are in one."""
 SPREAD = 0.5
@@ -114,16 +115,15 @@ def _suspect_lines(flags: NDArray[np.int16]) -> NDArray[np.float64]:
     """Return rows and columns of pixels that are SUSPECT as they are in a line, and not beside known bad ones."""
     found = []
     for rows in bands(flags.shape):
-        here = flags[rows]
-        at = np.flatnonzero((here & np.int16(Flag.SUSPECT)) != 0)
+        at = flagged(flags[rows], Flag.SUSPECT)
         found.append(np.stack(np.divmod(at + rows.start * flags.shape[1], flags.shape[1]), axis=1))
     places = np.concatenate(found)
     places = places[:: max(math.ceil(len(places) / MOST_RUNS), 1)]
-    places = places[(_flags_beside(flags, places[:, 0], places[:, 1]) & np.int16(KNOWN)) == 0]
-    many = [
-        np.bincount(places[:, axis], minlength=flags.shape[axis])[places[:, axis]] >= FEWEST_OF_LINE for axis in (0, 1)
-    ]
-    return places[many[0] | many[1]].astype(float)
+    columns, rows = (np.bincount(places[:, axis], minlength=flags.shape[axis])[places[:, axis]] for axis in (1, 0))
+    places = places[np.maximum(columns, rows) >= FEWEST_OF_LINE]
+    # A bad column that is known is found in those beside it too.
+    known = _flags_beside(flags, places[:, 0], places[:, 1], NEAR_KNOWN) & np.int16(KNOWN)
+    return places[known == 0].astype(float)
 
 
 def pixels_beside_known(sample: Sample, flags: NDArray[np.int16]) -> float:
@@ -169,11 +169,11 @@ def _beyond_saturated(flags: NDArray[np.int16], boxes: NDArray[np.intp]) -> NDAr
     return found
 
 
-def _flags_beside(flags: NDArray[np.int16], y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.int16]:
-    """Return the flags of pixels and of those that touch them, joined."""
+def _flags_beside(flags: NDArray[np.int16], y: NDArray[Any], x: NDArray[Any], reach: int = 1) -> NDArray[np.int16]:
+    """Return the flags of pixels and of those that are as near as that, joined."""
     found = np.zeros(y.size, np.int16)
-    for dy in (-1, 0, 1):
-        for dx in (-1, 0, 1):
+    for dy in range(-reach, reach + 1):
+        for dx in range(-reach, reach + 1):
             found |= flags[np.clip(y + dy, 0, flags.shape[0] - 1), np.clip(x + dx, 0, flags.shape[1] - 1)]
     return found
 

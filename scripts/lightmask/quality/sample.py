@@ -64,12 +64,11 @@ class Sample:
             return np.full((1, 1), np.nan, np.float32)
         side = width // CELLS
         step = max(side // 32, 1)
-        found = np.empty((CELLS, CELLS), np.float32)
-        for number, values in enumerate(self._rows_of_cells()):
+        found = []
+        for values in self._rows_of_cells():
             pixels = values[:, : side * CELLS].reshape(len(values), CELLS, side)[:, :, ::step]
-            with np.errstate(all="ignore"):
-                found[number] = _medians(pixels.transpose(1, 0, 2).reshape(CELLS, -1))
-        return found
+            found.append(pixels.transpose(1, 0, 2).reshape(CELLS, -1))
+        return middles_of(np.concatenate(found)).reshape(CELLS, CELLS)
 
     @property
     def pixels_of_cell(self) -> int:
@@ -92,8 +91,7 @@ class Sample:
         )
         inner = np.concatenate([values[:: max(len(values) // 64, 1)] for _, values in self.bands])[:256]
         left, right = inner[:, :depth].T, inner[:, width - depth :].T
-        with np.errstate(all="ignore"):
-            return [_medians(each) for each in (lower, upper[::-1], left, right[::-1])]
+        return [middles_of(each) for each in (lower, upper[::-1], left, right[::-1])]
 
     def _rows_of_cells(self) -> Iterator[NDArray[np.float32]]:
         """Return two rows of each row of cells."""
@@ -109,6 +107,34 @@ class Sample:
                 yield np.concatenate(taken)[:, columns].astype(np.float32, copy=False)
 
 
-def _medians(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the median of each row; NaN where a row has a pixel that is none."""
-    return np.median(values, axis=1)
+def middle_of(values: NDArray[Any]) -> float:
+    """Return the middle one of values, the upper of two: a third of the time of `numpy.median`.
+
+    Parameters
+    ----------
+    values : ndarray of float
+        One at least.
+
+    Returns
+    -------
+    float
+    """
+    place = values.size // 2
+    return float(np.partition(values.ravel(), place)[place])
+
+
+def middles_of(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the middle one of each row of values, as `middle_of` does; NaN counts as the highest of all.
+
+    Parameters
+    ----------
+    values : ndarray of float
+        2-D.
+
+    Returns
+    -------
+    ndarray of float
+    """
+    place = values.shape[1] // 2
+    middles: NDArray[Any] = np.partition(np.ascontiguousarray(values), place, axis=1)[:, place]
+    return middles

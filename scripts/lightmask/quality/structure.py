@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.fits import Header
-from lightmask.quality.sample import Sample
+from lightmask.quality.sample import Sample, middle_of, middles_of
 
 DISPERSERS = ("GRATING", "GRISM", "DISPERSR", "GRISNAME", "GRATNAME", "ESO INS GRIS1 NAME", "ESO INS GRAT NAME")
 UNUSED = {
@@ -88,7 +88,7 @@ def colour_contrast(sample: Sample, sigma: float) -> float:
         return 0.0
     _, data = sample.bands[len(sample.bands) // 2]
     rows, columns = (_even(length // 128) for length in data.shape)
-    middle = [float(np.median(data[y::rows, x::columns])) for y in (0, 1) for x in (0, 1)]
+    middle = [middle_of(data[y::rows, x::columns]) for y in (0, 1) for x in (0, 1)]
     contrast = (max(middle) - min(middle)) / sigma
     return contrast if math.isfinite(contrast) else 0.0
 
@@ -111,13 +111,16 @@ def lines_along_axis(sample: Sample, sigma: float) -> float:
     """
     found = [0.0]
     for _, data in sample.bands[:: max(len(sample.bands) // 2, 1)] if sigma > 0 else ():
-        band = data[:: _even(len(data) // 64)]
-        for axis, pixels in ((0, band), (1, data[: 4 * 64, :: _even(data.shape[1] // 128)])):
+        band = data[:: _even(len(data) // 32)]
+        for pixels in (band.T, data[: 4 * 64, :: _even(data.shape[1] // 128)]):
             if min(pixels.shape) < 8:
                 continue
+            middle = middles_of(pixels)
+            least = max(
+                STRUCTURED, 4 * 1.25 * math.sqrt(2 / pixels.shape[1])
+            )  # than which medians of noise differ less
             with np.errstate(all="ignore"):
-                middle = np.median(pixels, axis=axis)
-                found.append(float(np.mean(np.abs(middle[2:] - middle[:-2]) > STRUCTURED * sigma)))
+                found.append(float(np.mean(np.abs(middle[2:] - middle[:-2]) > least * sigma)))
     return max(found)
 
 
@@ -145,7 +148,7 @@ def measured_ceiling(sample: Sample, sky: float, sigma: float) -> float:
         return math.nan
     values, places = [], []
     for rows, data in sample.bands:
-        at = np.flatnonzero(data > max(sky + 100 * sigma, 1.5 * sky))
+        at = np.flatnonzero(data > max(sky + 100 * sigma, 1.5 * sky, 0))
         if at.size:
             values.append(data.ravel()[at])
             places.append(np.stack([at // data.shape[1] + rows.start, at % data.shape[1]], axis=1))
@@ -164,7 +167,8 @@ def measured_ceiling(sample: Sample, sky: float, sigma: float) -> float:
 def _plateau(value: NDArray[Any], place: NDArray[np.intp], highest: float) -> float:
     """Find a level that pixels have in about, as after the division by a flat."""
     step = math.log(TOP) / BINS
-    number = np.floor(np.log(highest / value) / step).astype(int)
+    below = np.log(highest) - np.log(value.astype(np.float64))  # each is finite, as a ratio need not be
+    number = np.clip(below // step, 0, 2 * BINS).astype(int)
     counted = np.bincount(number[number < BINS + 1], minlength=BINS + 1)
     pairs = counted[:-1] + counted[1:]
     for first in np.flatnonzero(pairs >= FEWEST_ALIKE):
