@@ -149,7 +149,7 @@ def noise_contrast(data: Any, readout: Readout) -> float:
             sample = _sample(data, rows, columns, (16, 256))
             sigma = _sigma(sample, 2)
             model = math.sqrt(max(_middle(sample), 0.0) * (amplifier.gain or 1.0) + amplifier.readnoise**2)
-            if sigma > 0 and model > 0 and sum(map(len, sample)) >= FEWEST:
+            if sigma > 0 and model > 0 and sample.size >= FEWEST:
                 ratios.append(sigma / model)
     return max(ratios) / min(ratios) if len(ratios) == 4 else 1.0
 
@@ -168,35 +168,27 @@ def _of_amplifier(data: Any, readout: Readout, amplifier: Amplifier) -> Noise:
     return Noise(sigma, sky, ratio, 1 - min(near / far, 1.0) ** 2 if far > 0 else 0.0, amplifier)
 
 
-def _sample(
-    data: Any, rows: slice, columns: slice, most: tuple[int, int] = (ROWS, COLUMNS)
-) -> list[NDArray[np.float64]]:
+def _sample(data: Any, rows: slice, columns: slice, most: tuple[int, int] = (ROWS, COLUMNS)) -> NDArray[np.float64]:
     """Take pieces of rows of a part of an image."""
-    height, width = rows.stop - rows.start, columns.stop - columns.start
-    if height <= 0 or width <= 0:
-        return []
-    number = min(height, most[0])
-    found = []
+    height, width = max(rows.stop - rows.start, 0), max(columns.stop - columns.start, 0)
+    number, length = min(height, most[0]), min(width, most[1])
+    found = np.empty((number, length))
     for place in range(number):
         row = rows.start + height * place // number
-        start = columns.start + max(width - most[1], 0) * (place * 5 % 8) // 7
-        part = slice(start, min(start + most[1], columns.stop))
-        found.append(np.asarray(data[row : row + 1], np.float64)[0, part])
+        start = columns.start + (width - length) * (place * 5 % 8) // 7
+        found[place] = data[row : row + 1][0, start : start + length]
     return found
 
 
-def _sigma(sample: list[NDArray[np.float64]], apart: int) -> float:
+def _sigma(sample: NDArray[np.float64], apart: int) -> float:
     """Return the noise of pixels, of differences of those so far apart; 0 if there are none."""
-    if not sample:
-        return 0.0
     with np.errstate(invalid="ignore"):  # infinite less infinite
-        differences = np.concatenate([row[apart:] - row[:-apart] for row in sample])
+        differences = np.abs(sample[:, apart:] - sample[:, :-apart]).ravel()
     differences = differences[np.isfinite(differences)]
-    return 1.4826 * middle_of(np.abs(differences)) / math.sqrt(2) if differences.size else 0.0
+    return 1.4826 * middle_of(differences) / math.sqrt(2) if differences.size else 0.0
 
 
-def _middle(sample: list[NDArray[np.float64]]) -> float:
+def _middle(sample: NDArray[np.float64]) -> float:
     """Return the median of finite pixels; 0 if there are none."""
-    values = np.concatenate(sample) if sample else np.zeros(0)
-    values = values[np.isfinite(values)]
+    values = sample[np.isfinite(sample)]
     return middle_of(values) if values.size else 0.0

@@ -87,7 +87,7 @@ def colour_contrast(sample: Sample, sigma: float) -> float:
     if not sigma > 0 or min(sample.shape) < 8:
         return 0.0
     _, data = sample.bands[len(sample.bands) // 2]
-    rows, columns = (_even(length // 128) for length in data.shape)
+    rows, columns = (_even(length // 64) for length in data.shape)
     middle = [middle_of(data[y::rows, x::columns]) for y in (0, 1) for x in (0, 1)]
     contrast = (max(middle) - min(middle)) / sigma
     return contrast if math.isfinite(contrast) else 0.0
