@@ -15,7 +15,7 @@ ODD = 1.0
 """By how many sigma of a pixel the level of a cell is away from that of other darks of the same exposure time."""
 UNEVEN = 3.0
 """By how many sigma of a pixel the levels of cells of one dark differ."""
-UNEXPLAINED = 0.3
+UNEXPLAINED = 0.5
 """Variance of a dark, in that of its level if that is charge: below it the level is a bias."""
 LEAST_LEVEL = 50
 """In e-: of less the noise tells nothing."""

@@ -84,7 +84,7 @@ def looked_at(name: str, data: Any, median: float, sigmas: float) -> Looked:
     sigma = 1.4826 * float(np.median(steps)) / math.sqrt(2) if steps.size else 0.0
     highest = float(np.quantile(known, 0.999)) if known.size else median
     at_top = float(np.mean(known >= TOP * highest)) if known.size else 0.0
-    if sigma > 0 and at_top > MOST_AT_TOP:
+    if known.size and float(np.ptp(known)) > 0 and at_top > MOST_AT_TOP:
         raise FrameError(
             f"{name}: {at_top:.0%} of its pixels share the highest level, {highest:.5g} adu, expected a flat that is "
             "not clipped; take it out of the folder"

@@ -164,7 +164,7 @@ def _of_amplifier(data: Any, readout: Readout, amplifier: Amplifier) -> Noise:
     sigma, sky, gain = _sigma(sample, 2), _middle(sample), amplifier.gain or 1.0
     model = math.sqrt(max(sky, 0.0) * gain + amplifier.readnoise**2)
     ratio = sigma * gain / model if sigma > 0 and model > 0 else 1.0
-    near, far = _sigma(sample, 2 if readout.colours else 1), _sigma(sample, FAR)
+    near, far = (_sigma(sample[::2], apart) for apart in (2 if readout.colours else 1, FAR))
     return Noise(sigma, sky, ratio, 1 - min(near / far, 1.0) ** 2 if far > 0 else 0.0, amplifier)
 
 

@@ -210,7 +210,8 @@ def _in_lines(middle: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np
         left = chosen[~found[chosen]]
         if left.size < FEWEST_IN_LINE:
             break
-        counted = np.stack([np.bincount(row[left], minlength=bins) for row in place])
+        of_angle = place[:, left] + bins * np.arange(ANGLES)[:, None]
+        counted = np.bincount(of_angle.ravel(), minlength=ANGLES * bins).reshape(ANGLES, bins)
         # An event beside the border of two bins counts in both.
         both = counted[:, :-1] + counted[:, 1:]
         angle, first = np.unravel_index(np.argmax(both), both.shape)
