@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask.quality import Sample, measured_stars
+from lightmask.quality import Sample, measured_stars, noise_of
 
 CELLS = 16
 """Along either axis, of which the levels are compared."""
@@ -64,10 +64,7 @@ def looked_at(data: Any) -> Looked:
     bands = np.concatenate([values[:: max(len(values) // 64, 1)] for _, values in sample.bands])
     known = bands[np.isfinite(bands)]
     level = float(np.median(known)) if known.size else 0.0
-    with np.errstate(invalid="ignore", over="ignore"):
-        steps = bands[:, 2:] - bands[:, :-2]
-    steps = np.abs(steps[np.isfinite(steps)])
-    sigma = 1.4826 * float(np.median(steps)) / math.sqrt(2) if steps.size else 0.0
+    sigma = noise_of(bands)
     certain = 1.25 / math.sqrt(max(sample.pixels_of_cell, 1))
     flags = np.zeros(data.shape, np.int16)
     stars = measured_stars(sample, flags, level, sigma)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.errors import FrameError
+from lightmask.quality import noise_of
 
 SAMPLED = 1 << 18
 """Pixels of a flat that are looked at, in bands of rows."""
@@ -78,10 +79,7 @@ def looked_at(name: str, data: Any, median: float, sigmas: float) -> Looked:
     with np.errstate(over="ignore"):
         bands = np.concatenate([np.asarray(data[top : top + BAND], np.float32) for top in map(int, tops)])
     known = bands[np.isfinite(bands)]
-    with np.errstate(invalid="ignore"):
-        steps = bands[:, 2:] - bands[:, :-2]
-    steps = np.abs(steps[np.isfinite(steps)])
-    sigma = 1.4826 * float(np.median(steps)) / math.sqrt(2) if steps.size else 0.0
+    sigma = noise_of(bands)
     highest = float(np.quantile(known, 0.999)) if known.size else median
     at_top = float(np.mean(known >= TOP * highest)) if known.size else 0.0
     if known.size and float(np.ptp(known)) > 0 and at_top > MOST_AT_TOP:

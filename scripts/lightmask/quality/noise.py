@@ -89,7 +89,7 @@ def measured_gain(data: Any, readnoise: float, window: tuple[slice, slice]) -> f
         In electrons per count of the file; 1 where the image has no noise.
     """
     sample = _sample(data, *window)
-    return _fitting_gain(_sigma(sample, 2), _middle(sample), readnoise)
+    return _fitting_gain(noise_of(sample, 2), _middle(sample), readnoise)
 
 
 def _fitting_gain(sigma: float, sky: float, readnoise: float) -> float:
@@ -147,7 +147,7 @@ def noise_contrast(data: Any, readout: Readout) -> float:
     for rows in halves[0]:
         for columns in halves[1]:
             sample = _sample(data, rows, columns, (16, 256))
-            sigma = _sigma(sample, 2)
+            sigma = noise_of(sample, 2)
             model = math.sqrt(max(_middle(sample), 0.0) * (amplifier.gain or 1.0) + amplifier.readnoise**2)
             if sigma > 0 and model > 0 and sample.size >= FEWEST:
                 ratios.append(sigma / model)
@@ -161,10 +161,10 @@ def _of_amplifier(data: Any, readout: Readout, amplifier: Amplifier) -> Noise:
         for part, seen in zip((amplifier.rows, amplifier.columns), readout.window, strict=True)
     )
     sample = _sample(data, rows, columns)
-    sigma, sky, gain = _sigma(sample, 2), _middle(sample), amplifier.gain or 1.0
+    sigma, sky, gain = noise_of(sample, 2), _middle(sample), amplifier.gain or 1.0
     model = math.sqrt(max(sky, 0.0) * gain + amplifier.readnoise**2)
     ratio = sigma * gain / model if sigma > 0 and model > 0 else 1.0
-    near, far = (_sigma(sample[::2], apart) for apart in (2 if readout.colours else 1, FAR))
+    near, far = (noise_of(sample[::2], apart) for apart in (2 if readout.colours else 1, FAR))
     return Noise(sigma, sky, ratio, 1 - min(near / far, 1.0) ** 2 if far > 0 else 0.0, amplifier)
 
 
@@ -180,9 +180,22 @@ def _sample(data: Any, rows: slice, columns: slice, most: tuple[int, int] = (ROW
     return found
 
 
-def _sigma(sample: NDArray[np.float64], apart: int) -> float:
-    """Return the noise of pixels, of differences of those so far apart; 0 if there are none."""
-    with np.errstate(invalid="ignore"):  # infinite less infinite
+def noise_of(sample: NDArray[np.floating[Any]], apart: int = 2) -> float:
+    """Measure the noise of pixels, by the median absolute difference of those that are so far apart.
+
+    Parameters
+    ----------
+    sample : ndarray of float
+        2-D: pieces of rows.
+    apart : int, optional
+        In pixels; even, those of a pattern of colours are of one colour.
+
+    Returns
+    -------
+    float
+        Standard deviation, as of Gaussian noise; 0 if there is no finite pixel.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite less infinite
         differences = np.abs(sample[:, apart:] - sample[:, :-apart]).ravel()
     differences = differences[np.isfinite(differences)]
     return 1.4826 * middle_of(differences) / math.sqrt(2) if differences.size else 0.0
