@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from conftest import CHECKOUT, run_workflow
+from conftest import CHECKOUT, run_workflow, write_calibrations, write_light
 from nights import narrow_stars, sky_subtracted, sound
 
 from lightmask.night import QUALITY_COLUMNS
@@ -105,3 +105,28 @@ def test_limits_are_configuration(night, tmp_path):
     run = run_workflow(tmp_path, "--config", f"frames={night}", *OPTIONS, limits, "noise_check=remark")
     assert run.returncode == 0, run.output
     assert {row["causes"] for row in rows(run.results / "summary.csv").values()} <= {"", "sources", "many"}
+
+
+def test_a_made_mask_is_compared_with_that_of_the_folder(tmp_path):
+    folder = tmp_path / "night"
+    write_light(folder / "a.fits", FILTER="r")
+    write_calibrations(folder)
+    made = run_workflow(tmp_path, "--config", f"frames={folder}", "pictures=false")
+    assert made.returncode == 0, made.output
+    (mask,) = made.results.glob("static_masks/flat_mask*.fits")
+    with fits.open(mask) as hdus:
+        bad = int(hdus[0].data.sum())
+        hdus[0].data[30:32, 40:45] = 1
+        hdus[0].data[hdus[0].data.nonzero()[0][0], hdus[0].data.nonzero()[1][0]] = 0
+        before = int(hdus[0].data.sum())
+        hdus.writeto(folder / "flat_mask_old.fits", checksum=True)
+    options = ["pictures=false", "static_masks={flat: make}"]
+    run = run_workflow(tmp_path / "again", "--config", f"frames={folder}", *options)
+    assert run.returncode == 0, run.output
+    gone, new = before - bad + 1, 1
+    share = f"{(gone + new) / before:.0%}"
+    expected = (
+        f"mask changed by {share} since flat_mask_old.fits: of {before} bad pixels {gone} are gone, and {new} are new"
+    )
+    assert rows(run.results / "summary.csv")["a.fits"]["remark"] == f"flat {expected}"
+    assert f"WARNING: {expected}" in run.output

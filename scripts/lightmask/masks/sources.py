@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,10 +75,15 @@ def description(left_out: Iterable[Mapping[str, str]]) -> str:
     return "; ".join(f"{source['path']}: {source['problem']}" for source in left_out)
 
 
-def write_left_out(left_out: list[dict[str, str]], made: bool, path: str | os.PathLike) -> None:
-    """Write a JSON file: which sources were left out of a mask, and whether the mask could be made."""
+def write_left_out(
+    left_out: list[dict[str, str]], made: bool, path: str | os.PathLike, changes: Sequence[str] = ()
+) -> None:
+    """Write a JSON file: which sources were left out of a mask, whether it could be made, and how it changed."""
+    record: dict[str, Any] = {"left_out": left_out, "made": made}
+    if changes:
+        record["changes"] = list(changes)
     with whole_file(path) as part:
-        part.write_text(json.dumps({"left_out": left_out, "made": made}), encoding="utf-8")
+        part.write_text(json.dumps(record), encoding="utf-8")
 
 
 def read_left_out(path: str | os.PathLike) -> dict[str, Any]:
@@ -117,7 +122,7 @@ def check(paths: Iterable[str | os.PathLike]) -> None:
 
 
 def with_remarks(lights: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Add a remark to each LIGHT frame that is masked without a mask because none could be made.
+    """Add a remark to each LIGHT frame that is masked without a mask because none could be made, or with a changed one.
 
     Parameters
     ----------
@@ -146,7 +151,9 @@ def _remark(kind: str, path: str) -> str:
     if not os.path.exists(path):
         return ""
     found = read_left_out(path)
-    return "" if found["made"] else f"masked without a {kind} mask: {description(found['left_out'])}"
+    if not found["made"]:
+        return f"masked without a {kind} mask: {description(found['left_out'])}"
+    return "; ".join(f"{kind} {change}" for change in found.get("changes", []))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.errors import FrameError
-from lightmask.fits import Hdu, Header, Value, image_hdu, image_header, opened, records, unchanged, write
+from lightmask.fits import Hdu, Header, Value, image_hdu, image_header, mask_images, opened, records, unchanged, write
 from lightmask.masks.flags import count_text
 from lightmask.masks.provenance import add_card, add_source
 from lightmask.masks.sources import description, read_left_out, write_left_out
@@ -42,6 +42,7 @@ def make_as_planned(
     recipe: str,
     shapes: Sequence[tuple[int, ...]],
     images: Sequence[Mapping[str, Any]] = (),
+    others: Iterable[tuple[str, str]] = (),
     **settings: Any,
 ) -> None:
     """Make a flat mask or a dark mask of files that are still what they were when the night was planned.
@@ -61,6 +62,8 @@ def make_as_planned(
         Of each image of the frames that the mask is for.
     images : sequence of dict, optional
         ``label`` and ``cards`` of each image, where there are several: the mask has an extension for each.
+    others : iterable of (str, str), optional
+        File and name of masks of the folder that are of the same kind and camera. How the new one differs is a remark.
     **settings
         What else `make` takes.
 
@@ -75,7 +78,36 @@ def make_as_planned(
             _make_each(make, found, output, shapes, images, **settings)
         else:
             make(found, output=output, shape=shapes[0], **settings)
+    record = read_left_out(output.left_out)
+    if record["made"]:
+        changes = [change for file, name in others if (change := _change(output.mask, file, name))]
+        for change in changes:
+            warn(change)
+        write_left_out(record["left_out"], True, output.left_out, changes)
     records.add(os.fspath(output.left_out), recipe, digests)
+
+
+def _change(made: str | os.PathLike, file: str, name: str) -> str:
+    """Say how a mask that was made differs from another one; empty if it does not, or cannot be compared."""
+    counted = [0, 0, 0]
+    try:
+        with opened(made, "the mask") as (hdus, _), opened(file, name) as (theirs, _):
+            ours, old = mask_images(hdus, "the mask"), mask_images(theirs, name)
+            if [image.shape for image in ours] != [image.shape for image in old]:
+                return ""
+            for new, before in zip(ours, old, strict=True):
+                new_bad, bad = new[:] != 0, before[:] != 0
+                counted = [
+                    total + int(np.count_nonzero(each))
+                    for total, each in zip(counted, (bad, new_bad & ~bad, bad & ~new_bad), strict=True)
+                ]
+    except FrameError as error:
+        return f"mask cannot be compared with that of the folder: {error}"
+    bad, more, fewer = counted
+    if not more + fewer:
+        return ""
+    share = (more + fewer) / max(bad, 1)
+    return f"mask changed by {share:.0%} since {name}: of {bad} bad pixels {fewer} are gone, and {more} are new"
 
 
 def _make_each(

@@ -245,6 +245,7 @@ class MaskMatcher:
         choices = config["static_masks"]
         in_folder = {kind: [f for f in night if f.type == type_ and not f.problem] for kind, type_ in TYPES.items()}
         made = can_be_made(night, config)
+        self._in_folder = in_folder
         # The first group of which a mask applies counts.
         self.groups: dict[str, list[list[Frame]]] = {
             kind: [
@@ -280,6 +281,22 @@ class MaskMatcher:
             if found := [mask for mask in group if not mismatch(mask, light, kind, self.match)]:
                 return found
         return []
+
+    def like(self, made: MadeMask) -> list[Frame]:
+        """List the masks of the folder that are of the same kind, camera and setting as one that is made.
+
+        Parameters
+        ----------
+        made : MadeMask
+            The mask.
+
+        Returns
+        -------
+        list of Frame
+        """
+        kind = KIND_OF_TYPE[made.type]
+        alike = [mask for mask in self._in_folder[kind] if mask.shape == made.shape]
+        return [mask for mask in alike if not mismatch(mask, made, kind, self.match)]
 
     def remarks(self, light: Frame) -> list[str]:
         """Say which masks a frame is masked without because flats or darks cannot be used."""

@@ -530,8 +530,10 @@ class Night:
         return {**task, "recipe": records.digest_of([task, self.code(f"make_{kind}_mask")])}
 
     def static_mask_files(self, wildcards: Wildcards, input: Any) -> dict[str, Any]:  # noqa: A002
-        """Return paths and stamps of the flats or darks that a mask is made from."""
-        return self._files_of(self.made_mask(wildcards).sources)
+        """Return paths and stamps of the flats or darks that a mask is made from, and masks to compare it with."""
+        mask = self.made_mask(wildcards)
+        others = [[str(self.path_of(other)), other.path] for other in self.matcher.like(mask)]
+        return {**self._files_of(mask.sources), "others": others}
 
     def static_mask_memory(self, wildcards: Wildcards, attempt: int) -> int:
         """Estimate the memory of making a mask, in MB."""
