@@ -240,3 +240,29 @@ def test_the_table_has_units_limits_and_what_is_missing(tmp_path):
 
 def test_every_cause_that_is_injected_has_a_meaning():
     assert set(FAULTS.values()) <= set(NAMES)
+
+
+@pytest.mark.parametrize(("factor", "outcome"), [(1, ""), (5, "remark"), (60, "refused")])
+@pytest.mark.parametrize("choice", ["fail", "remark", "off"])
+def test_a_noise_far_from_the_model_is_refused_or_remarked(factor, outcome, choice, tmp_path):
+    scene = sound(np.random.default_rng(3), 3)
+    rays = scene.cosmic_rays | {"gain": scene.cosmic_rays["gain"] * factor**2}
+    config = {"cosmic_rays": rays, "noise_check": choice, "most_masked": 1}
+    if choice == "fail" and outcome == "refused":
+        with pytest.raises(FrameError, match=r"a.fits: its noise is .* times .*, or set noise_check: remark"):
+            masked(scene.image, tmp_path, **config)
+        return
+    found, _ = masked(scene.image, tmp_path, **config)
+    expected = ["noise"] if outcome and choice != "off" else []
+    assert [cause["name"] for cause in found["causes"] if cause["name"] == "noise"] == expected
+
+
+def test_the_model_is_not_asked_where_an_extension_gives_the_noise(tmp_path):
+    scene = sound(np.random.default_rng(3), 3)
+    sigma = np.full(scene.image.shape, 30, np.float32)
+    hdus = [fits.PrimaryHDU(), fits.ImageHDU(scene.image, name="SCI"), fits.ImageHDU(sigma, name="ERR")]
+    fits.HDUList(hdus).writeto(tmp_path / "a.fits")
+    paths = tmp_path / "a.fits", "a.fits", None, tmp_path / "out.fits", tmp_path / "a.json"
+    mask_frame(*paths, validated({"noise": "extension", "cosmic_rays": {"gain": 1000}}))
+    found = json.loads((tmp_path / "a.json").read_text())["images"][0]["causes"]
+    assert "noise" not in {cause["name"] for cause in found}

@@ -268,8 +268,8 @@ class _Search:
         how = self._with_level(self._with_gain(how, image), image)
         self._remark(how.remarks)
         level, image = self._with_sky(how, image)
-        judges, noise = self.config["quality"], None
-        if judges:
+        noise = None
+        if self.config["quality"]:
             with timed("quality"):
                 noise = measured_noise(image.data, how)
                 self._check_noise(of_noise(image.data, noise, how), how)
@@ -368,15 +368,20 @@ class _Search:
             "spectrum": spectrum_card(cards),
         }
 
+    @property
+    def _noise_check(self) -> str:
+        """What to do about a noise that is not that of the model; nothing where the model is not used."""
+        return "off" if self.config["noise"] == "extension" else str(self.config["noise_check"])
+
     def _check_noise(self, measured: dict[str, Any], how: Readout) -> None:
         """Refuse an image whose noise cannot be that of gain, read noise and unit."""
         limits = self.config["limits"]
         least, most = limits["possible_noise"]
-        if self.config["noise_check"] != "fail" or least <= number(measured["noise_ratio"]) <= most:
+        if self._noise_check != "fail" or least <= number(measured["noise_ratio"]) <= most:
             return
-        found = [each for each in causes_of_noise(measured, limits, self._given(how)) if each.name in ("noise", "sky")]
-        if found:
-            raise FrameError(f"{self.name}: {found[0]}, or set noise_check: remark")
+        for cause in causes_of_noise(measured, limits, self._given(how)):
+            if cause.name != "correlated":
+                raise FrameError(f"{self.name}: {cause}, or set noise_check: remark")
 
     def _judged(
         self, image: Image, flags: NDArray[np.int16], how: Readout, noise: Noise, events: Events, is_saturated: bool
@@ -387,7 +392,7 @@ class _Search:
         if is_saturated:
             measured["ceiling"] = None
         found = causes(measured, self.config["limits"], self._given(how))
-        if self.config["noise_check"] == "off":
+        if self._noise_check == "off":
             found = [cause for cause in found if cause.name not in OF_NOISE]
         return measured, found
 

@@ -119,7 +119,8 @@ def causes_of_noise(
         One at the most.
     """
     ratio, (least, most) = number(measured["noise_ratio"]), limits["noise"]
-    if number(measured["noise_contrast"]) > limits["noise_contrast"]:
+    lowest, highest = limits["possible_noise"]
+    if number(measured["noise_contrast"]) > limits["noise_contrast"] and lowest <= ratio <= highest:
         yield Cause(
             "amplifier",
             f"the noise of one quarter of it is {measured['noise_contrast']:.2g} times that of another, expected up to "
