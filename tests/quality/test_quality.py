@@ -214,7 +214,8 @@ def test_every_number_stands_in_the_header(tmp_path):
     header = fits.getheader(tmp_path / "out.fits")
     for name in QUALITY_COLUMNS:
         if found[name] is not None:
-            assert header[f"LIGHTMASK {name.upper()}"] == found[name]
+            assert header[f"LIGHTMASK {name.upper().replace('_', ' ')}"] == found[name]
+    assert header["LIGHTMASK CAUSES"] == " ".join(cause["name"] for cause in found["causes"]) == "noise"
 
 
 def test_the_table_has_units_limits_and_what_is_missing(tmp_path):

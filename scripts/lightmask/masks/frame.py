@@ -646,6 +646,8 @@ def _add_result(header: Header, found: Masked) -> None:
         add_card(header, f"{reason} pixels", counted[reason], count_text(counted[reason], counted["pixels"]))
     for key, (unit, meaning) in QUALITY_COLUMNS.items():
         if counted.get(key) is not None:
-            add_card(header, key, counted[key], f"[{unit}] {meaning}" if unit else meaning)
+            add_card(header, key.replace("_", " "), counted[key], f"[{unit}] {meaning}" if unit else meaning)
+    if "causes" in counted:
+        add_card(header, "CAUSES", " ".join(each["name"] for each in counted["causes"]), "what is wrong with the mask")
     for place, count in enumerate(counted["iterations"], 1):
         add_card(header, f"iteration {place}", count, "cosmic pixels")

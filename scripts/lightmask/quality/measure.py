@@ -136,8 +136,8 @@ def measured_quality(
 
 
 def _known(found: dict[str, Any]) -> dict[str, Any]:
-    """Return None in the place of NaN, and numbers that are no longer than they are certain."""
+    """Return None in the place of NaN, and numbers of four digits, which are the same on all machines."""
     return {
-        key: value if isinstance(value, int) else float(f"{value:.6g}") if math.isfinite(value) else None
+        key: value if isinstance(value, int) else float(f"{value:.4g}") if math.isfinite(value) else None
         for key, value in found.items()
     }
