@@ -46,7 +46,7 @@ def test_a_run_ends_with_what_looks_wrong_by_cause(night, tmp_path):
     listed = run.output[run.output.index("3 of 5 frames look wrong:") :].splitlines()[:3]
     assert listed[1].startswith("  1  its sky was subtracted: set sky: auto, or cosmic_rays: readnoise to what it is")
     assert listed[1].endswith("(subtracted.fits)")
-    assert listed[2].startswith("  2  cores of stars are flagged: set cosmic_rays: objlim to 20")
+    assert listed[2].startswith("  2  cores of stars are flagged: set cosmic_rays: objlim to 40")
     assert listed[2].endswith("(narrow 1.fits, narrow 2.fits)")
     summary = rows(run.results / "summary.csv")
     assert {path: row["causes"] for path, row in summary.items()} == {

@@ -12,6 +12,8 @@ LEAST_PIXELS = 50
 LEAST_STARS = 3
 SAMPLED_BADLY = 1.45
 """Full width of stars, in pixels, below which L.A.Cosmic takes them for cosmic rays whatever it is given."""
+NARROW = 1.75
+"""Full width of stars, in pixels, below which a limit of 20 does not save them."""
 SHARE_OF_FLAGGED = 0.02
 EXTRA_SECONDS = 30
 """That an image collects cosmic rays beyond its exposure time, while it is read out."""
@@ -280,13 +282,13 @@ def _shares(measured: Mapping[str, Any]) -> Iterator[tuple[str, float, float, st
 
 
 def _remedy_for_stars(fwhm: float, given: Mapping[str, Any]) -> str:
-    """Return what helps, by tests/benches/bench_quality.py, which docs/quality.md shows."""
-    if given["objlim"] < 20:
-        more = " (below 1.5 pixels that is not enough)" if fwhm < SAMPLED_BADLY else ""
-        return f"set cosmic_rays: objlim to 20{more}"
-    if fwhm < SAMPLED_BADLY:
-        return "no parameter of L.A.Cosmic helps; compare several exposures"
-    return "raise cosmic_rays: objlim further"
+    """Return what helps, by the table of docs/quality.md that `make quality` prints."""
+    objlim, enough = (20, "") if fwhm >= NARROW else (40, " (below 1.6 pixels that is not enough)" * (fwhm < 1.6))
+    if given["objlim"] < objlim:
+        return f"set cosmic_rays: objlim to {objlim}{enough}"
+    return (
+        "compare several exposures: no parameter of L.A.Cosmic helps" if enough else "raise cosmic_rays: objlim further"
+    )
 
 
 def _of_rate(measured: Mapping[str, Any], limits: Mapping[str, Any]) -> Iterator[Cause]:
