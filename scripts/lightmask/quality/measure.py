@@ -107,7 +107,7 @@ def measured_quality(
         beside = pixels_beside_known(sample, flags)
         lines = lines_along_axis(sample, sigma)
         contrast = 0.0 if readout.colours else colour_contrast(sample, sigma)
-        ceiling = measured_ceiling(sample, sky, sigma)
+        ceiling = measured_ceiling(sample, sky, sigma, flags)
     seconds = within(first(header, keywords["exposure"]), EXPOSURES)
     side = within(first(header, keywords["pixel_size"]), PIXEL_SIZES)
     mpix_seconds = math.prod(sample.shape) * 1e-6 * seconds

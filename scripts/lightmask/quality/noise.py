@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lightmask.night import Amplifier, Readout
 from lightmask.quality.sample import middle_of
 
-FEWEST = 300
+FEWEST = 10_000
 """Pixels of a quarter of an image, from which on its noise is compared with that of others."""
 ROWS, COLUMNS = 64, 512
 """Of which noise is measured: rows that are spread over the image, and of each so many pixels, from left to right."""
@@ -18,8 +18,8 @@ UNEXPLAINED_SKY = 0.3
 """The sky of an image, of that which is missing, below which it counts as subtracted."""
 NEAR_ZERO = 0.5
 """In the noise of a pixel: how far from zero the median is where the sky was subtracted."""
-FAR = 10
-"""How far apart pixels are that share no noise, even where an image was smoothed; even, for patterns of colours."""
+NEAR_AND_FAR, OF_COLOURS = (1, 4), (2, 6)
+"""How far apart pixels are that share noise where an image was smoothed, and that do not; even, for colours."""
 
 
 @dataclass(frozen=True)
@@ -146,10 +146,13 @@ def noise_contrast(data: Any, readout: Readout) -> float:
     ratios = []
     for rows in halves[0]:
         for columns in halves[1]:
+            if (rows.stop - rows.start) * (columns.stop - columns.start) < FEWEST:
+                return 1.0
             sample = _sample(data, rows, columns, (16, 256))
-            sigma = noise_of(sample, 2)
+            # Stars are in some pieces only, and the noise of an amplifier in all.
+            sigma = sorted(noise_of(piece[None]) for piece in sample)[len(sample) // 4]
             model = math.sqrt(max(_middle(sample), 0.0) * (amplifier.gain or 1.0) + amplifier.readnoise**2)
-            if sigma > 0 and model > 0 and sample.size >= FEWEST:
+            if sigma > 0 and model > 0:
                 ratios.append(sigma / model)
     return max(ratios) / min(ratios) if len(ratios) == 4 else 1.0
 
@@ -164,7 +167,7 @@ def _of_amplifier(data: Any, readout: Readout, amplifier: Amplifier) -> Noise:
     sigma, sky, gain = noise_of(sample, 2), _middle(sample), amplifier.gain or 1.0
     model = math.sqrt(max(sky, 0.0) * gain + amplifier.readnoise**2)
     ratio = sigma * gain / model if sigma > 0 and model > 0 else 1.0
-    near, far = (noise_of(sample[::2], apart) for apart in (2 if readout.colours else 1, FAR))
+    near, far = (noise_of(sample[::2], apart) for apart in (OF_COLOURS if readout.colours else NEAR_AND_FAR))
     return Noise(sigma, sky, ratio, 1 - min(near / far, 1.0) ** 2 if far > 0 else 0.0, amplifier)
 
 

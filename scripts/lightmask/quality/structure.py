@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lightmask.bits import Flag
 from lightmask.fits import Header
 from lightmask.quality.sample import Sample, middle_of, middles_of
 
@@ -34,6 +35,8 @@ TYPES = ("SPECTRUM", "ARC", "SPECTRA", "SPECTROSCOPY")
 """In OBSTYPE and OBSMODE."""
 STRUCTURED = 1.0
 """Step between columns (or rows) two apart, in sigma of a pixel, that counts as structure."""
+SMALLEST = 48
+"""Pixels along either axis, from which on structure is looked for."""
 TOP, BINS = 4.0, 46
 """By how much the brightest pixels are looked at below the highest one, and in how many steps."""
 FEWEST_EQUAL, FEWEST_ALIKE = 12, 15
@@ -109,18 +112,23 @@ def lines_along_axis(sample: Sample, sigma: float) -> float:
         The part of columns, or of rows if that is larger, whose median differs from that of the second next
         by more than the noise of a pixel.
     """
-    found = [0.0]
-    for _, data in sample.bands[:: max(len(sample.bands) // 2, 1)] if sigma > 0 else ():
-        band = data[:: _even(len(data) // 32)]
-        for pixels in (band.T, data[: 4 * 64, :: _even(data.shape[1] // 128)]):
-            if min(pixels.shape) < 8:
-                continue
-            middle = middles_of(pixels)
-            least = max(
-                STRUCTURED, 4 * 1.25 * math.sqrt(2 / pixels.shape[1])
-            )  # than which medians of noise differ less
-            with np.errstate(all="ignore"):
-                found.append(float(np.mean(np.abs(middle[2:] - middle[:-2]) > least * sigma)))
+    if not sigma > 0 or min(sample.shape) < SMALLEST:
+        return 0.0
+    first, last = sample.bands[0][1], sample.bands[-1][1]
+    third = [length // 3 for length in (len(first), first.shape[1])]
+    rows, columns = _even(third[0] // 32), _even(third[1] // 64)
+    # Light of a star is not the same on both sides of an image; a line of a spectrum is.
+    parts = (
+        (first[: third[0] : rows].T, last[-third[0] :: rows].T),
+        (first[:256, : third[1] : columns], first[:256, -third[1] :: columns]),
+    )
+    found = []
+    for both in parts:
+        with np.errstate(all="ignore"):
+            steps = [np.diff(middles_of(pixels)[::2]) for pixels in both]
+        least = max(STRUCTURED, 3 * 1.25 * math.sqrt(2 / both[0].shape[1])) * sigma  # medians of noise differ by less
+        alike = (np.abs(np.minimum(*np.abs(steps))) > least) & (np.sign(steps[0]) == np.sign(steps[1]))
+        found.append(float(np.mean(alike)))
     return max(found)
 
 
@@ -129,7 +137,7 @@ def _even(step: int) -> int:
     return max(step // 2 * 2, 2)
 
 
-def measured_ceiling(sample: Sample, sky: float, sigma: float) -> float:
+def measured_ceiling(sample: Sample, sky: float, sigma: float, flags: NDArray[np.int16] | None = None) -> float:
     """Find the level that the brightest pixels of several stars share, as they do where these are saturated.
 
     Parameters
@@ -138,6 +146,8 @@ def measured_ceiling(sample: Sample, sky: float, sigma: float) -> float:
         Of the image.
     sky, sigma : float
         Median and noise of its pixels.
+    flags : ndarray of int16, optional
+        Bits of `~lightmask.bits.Flag`, of the shape of the image: pixels that are known to be bad do not count.
 
     Returns
     -------
@@ -149,6 +159,9 @@ def measured_ceiling(sample: Sample, sky: float, sigma: float) -> float:
     values, places = [], []
     for rows, data in sample.bands:
         at = np.flatnonzero(data > max(sky + 100 * sigma, 1.5 * sky, 0))
+        if flags is not None:
+            known = flags[rows, sample.window[1]][np.divmod(at, data.shape[1])]
+            at = at[(known & np.int16(Flag.FLAT | Flag.DARK | Flag.INHERITED)) == 0]
         if at.size:
             values.append(data.ravel()[at])
             places.append(np.stack([at // data.shape[1] + rows.start, at % data.shape[1]], axis=1))

@@ -5,6 +5,7 @@ import logging
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -213,12 +214,13 @@ def _what_is_wrong(rows: list[Mapping[str, Any]], wrong: int, frames: int) -> It
     if not wrong:
         return
     yield f"{wrong} of {frames} frames {'looks' if wrong == 1 else 'look'} wrong:"
-    groups: dict[tuple[str, str], list[str]] = {}
+    groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         if row.get("causes"):
-            groups.setdefault((row["causes"].split()[0], row["remedy"]), []).append(row["path"])
-    order = list(NAMES)
-    for (cause, remedy), paths in sorted(groups.items(), key=lambda group: (order.index(group[0][0]), -len(group[1]))):
-        paths = list(dict.fromkeys(paths))
+            groups.setdefault(row["causes"].split()[0], []).append(row)
+    for cause in sorted(groups, key=list(NAMES).index):
+        paths = list(dict.fromkeys(row["path"] for row in groups[cause]))
+        (remedy, _), *others = Counter(row["remedy"] for row in groups[cause]).most_common()
         listed = ", ".join(map(printable, paths[:3])) + ", ..." * bool(paths[3:])
-        yield f"  {len(paths)}  {NAMES[cause]}: {remedy} ({listed})"
+        more = ", other numbers in the summary" if others else ""
+        yield f"  {len(paths)}  {NAMES[cause]}: {remedy} ({listed}{more})"
