@@ -87,6 +87,7 @@ def validated(config: Config) -> Config:
     problems = [text for error in validator.iter_errors(complete) for text in _explained(error)]
     if isinstance(complete, dict):
         problems += [*_unusable(complete), *_without_unit(complete), *_other_quantities(complete)]
+        problems += _reversed(complete)
     problems = problems or list(_unwritable(complete))
     if problems:
         raise ValueError("\n".join(sorted(map(printable, problems))))
@@ -299,6 +300,16 @@ def _unusable(config: Config, above: str = "") -> Iterator[str]:
                 yield f"configuration: {above}{key}: found {_shown(value)}; expected rows of one odd length, as many"
 
 
+def _reversed(config: Config) -> Iterator[str]:
+    """Find limits of which the least is above the most."""
+    limits = config.get("limits")
+    for key, value in limits.items() if isinstance(limits, dict) else ():
+        if isinstance(value, list) and len(value) == 2 and all(isinstance(each, int | float) for each in value):
+            least, most = value
+            if least > most:
+                yield f"configuration: limits.{key}: found {_shown(value)}; expected the least first, then the most"
+
+
 def _without_unit(config: Config) -> Iterator[str]:
     """Find quantities with a unit that have another form than ``{value: 60000, unit: adu}``."""
     rules = schema()["properties"]
@@ -401,6 +412,21 @@ def _names(rule: Config, above: str = "") -> Iterator[str]:
             yield f"{above}{key}"
 
 
+def _expected_form(error: "ValidationError") -> str:
+    """Say what a list or a text must be like."""
+    if error.validator in ("minItems", "maxItems") and "limits" in error.absolute_path:
+        return f"expected {error.schema['minItems']} numbers: the least, and the most"
+    if error.validator in ("maxItems", "maxLength"):
+        return f"expected at most {error.validator_value} {'rows' if error.validator == 'maxItems' else 'letters'}"
+    if error.validator == "pattern" and error.validator_value == "^auto$":
+        return "expected a number, or auto"
+    if error.validator == "pattern":
+        return (
+            "expected a keyword that a FITS header can have: ASCII without =, single blanks, not COMMENT and the like"
+        )
+    return "expected an odd number" if error.validator == "not" else error.message
+
+
 def _explained(error: "ValidationError") -> Iterator[str]:
     from jsonschema.exceptions import best_match
 
@@ -419,7 +445,6 @@ def _explained(error: "ValidationError") -> Iterator[str]:
     error = best_match([error]) or error
     if error.validator in ("minimum", "maximum", "exclusiveMinimum") and _not_finite(error.instance):
         return  # reported already
-    expected = error.message
     if error.validator == "type":
         types = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
         expected = f"expected {' or '.join(IN_WORDS[name] for name in types)}"
@@ -432,12 +457,6 @@ def _explained(error: "ValidationError") -> Iterator[str]:
         expected = f"expected {above} {error.validator_value}"
     elif error.validator == "maximum":
         expected = f"expected at most {error.validator_value}"
-    elif error.validator in ("maxItems", "maxLength"):
-        expected = f"expected at most {error.validator_value} {'rows' if error.validator == 'maxItems' else 'letters'}"
-    elif error.validator == "pattern":
-        expected = (
-            "expected a keyword that a FITS header can have: ASCII without =, single blanks, not COMMENT and the like"
-        )
-    elif error.validator == "not":
-        expected = "expected an odd number"
+    else:
+        expected = _expected_form(error)
     yield f"configuration: {where or 'the whole'}: found {_shown(error.instance)}; {expected}"
