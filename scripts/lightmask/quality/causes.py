@@ -19,6 +19,9 @@ EXTRA_SECONDS = 30
 """That an image collects cosmic rays beyond its exposure time, while it is read out."""
 
 
+SET_AMPLIFIERS = "set amplifiers to its parts, as [{section: '[1:512,1:1024]', readnoise: 12}, ...]"
+
+
 class Cause(NamedTuple):
     """Why a mask may be wrong.
 
@@ -127,8 +130,7 @@ def causes_of_noise(
             "amplifier",
             f"the noise of one quarter of it is {measured['noise_contrast']:.2g} times that of another, expected up to "
             f"{limits['noise_contrast']:g}",
-            "name the gain and read noise of each amplifier in its header (GAIN1, GAIN2, ... with DATASEC1, ...), "
-            "or mask it by parts",
+            SET_AMPLIFIERS,
         )
         return
     if math.isnan(ratio) or least <= ratio <= most:
@@ -246,7 +248,7 @@ def _of_places(measured: Mapping[str, Any], limits: Mapping[str, Any], given: Ma
             "amplifier",
             f"one half or quarter of it has {measured['one_half']:.0f} times as many cosmic rays as the rest, expected "
             f"up to {limits['one_half']:g}",
-            "look at the gain and read noise of the amplifier there",
+            SET_AMPLIFIERS,
         )
 
 
