@@ -11,35 +11,22 @@ from lightmask.fits import Header
 from lightmask.quality.sample import Sample, middle_of, middles_of
 
 DISPERSERS = ("GRATING", "GRISM", "DISPERSR", "GRISNAME", "GRATNAME", "ESO INS GRIS1 NAME", "ESO INS GRAT NAME")
-UNUSED = set(
-    [
-        "",
-        "NONE",
-        "OPEN",
-        "OPENED",
-        "CLEAR",
-        "FREE",
-        "EMPTY",
-        "OUT",
-        "MIRROR",
-        "UNUSED",
-        "N/A",
-        "NA",
-        "NO",
-        "OFF",
-        "0",
-        "HOLE",
-        "GRIS_HOLE",
-        "BLANK",
-        "UNKNOWN",
-        "DUMMY",
-        "IMAGING",
-        "NULL",
-        "UNDEFINED",
-        "F",
-        "FALSE",
-    ]
-)
+UNUSED = {"", "NONE", "OPEN", "OPENED", "CLEAR", "FREE", "EMPTY", "OUT", "MIRROR", "UNUSED", "N/A", "NA"}
+UNUSED |= {
+    "NO",
+    "OFF",
+    "0",
+    "HOLE",
+    "GRIS_HOLE",
+    "BLANK",
+    "UNKNOWN",
+    "DUMMY",
+    "IMAGING",
+    "NULL",
+    "UNDEFINED",
+    "F",
+    "FALSE",
+}
 """What such keywords say where no disperser is in the light."""
 TECHNIQUES = ("SPECTRUM", "ECHELLE", "MOS", "MXU", "IFU")
 """In ESO DPR TECH."""
