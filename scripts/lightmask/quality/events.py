@@ -13,7 +13,7 @@ from lightmask.fits import bands, whole_file
 
 CUTOUT = 24
 """Side of the surroundings of an event in which its background is taken, in pixels."""
-STRONGEST = 50
+STRONGEST = 32
 """Events of which is asked what they sit on, at the most."""
 NEAR = 2
 """How far from its brightest pixel the source that an event sits on must show, in pixels."""
@@ -48,7 +48,7 @@ class Events:
 
     def __init__(self, data: Any, flags: NDArray[np.int16]):
         self.data, self.flags = data, flags
-        self.sky = _median(data[tuple(slice(None, None, math.ceil(length / 256)) for length in data.shape)], 0.0)
+        self.sky = _median(data[tuple(slice(None, None, math.ceil(length / 128)) for length in data.shape)], 0.0)
         with np.errstate(over="ignore", invalid="ignore"):  # whatever a frame holds
             self._runs = runs(data, flags, self.sky)
         self._group = connected(self._runs.y, self._runs.x, self._runs.length)

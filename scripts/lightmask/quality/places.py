@@ -100,7 +100,7 @@ def measured_places(
     bright = sample.cells > sky + sigma
     free, found = np.ones(number, bool), {"rim": rim, "extended": float(bright.mean())}
     lines = _suspect_lines(flags)
-    at_rim, _ = _rim(sample, lines, sky, sigma)
+    at_rim = _rim(sample, lines, sky, sigma)[0] if len(lines) else np.zeros(0, bool)
     more = {"in_rim": np.count_nonzero(at_rim), "in_lines": np.count_nonzero(~at_rim)}
     total = pixels.sum() + len(lines)
     for name, here in places.items():
@@ -118,6 +118,8 @@ def _suspect_lines(flags: NDArray[np.int16]) -> NDArray[np.float64]:
         at = flagged(flags[rows], Flag.SUSPECT)
         found.append(np.stack(np.divmod(at + rows.start * flags.shape[1], flags.shape[1]), axis=1))
     places = np.concatenate(found)
+    if not len(places):
+        return np.zeros((0, 2))
     places = places[:: max(math.ceil(len(places) / MOST_RUNS), 1)]
     columns, rows = (np.bincount(places[:, axis], minlength=flags.shape[axis])[places[:, axis]] for axis in (1, 0))
     places = places[np.maximum(columns, rows) >= FEWEST_OF_LINE]
