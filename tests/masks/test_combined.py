@@ -140,3 +140,15 @@ def test_pixels_of_each_kind_are_counted(bits_found):
     pixels = bits_found.ravel().tolist()
     flat, dark = (sum(1 for pixel in pixels if pixel in of) for of in ((1, 3), (2, 3)))
     assert combined.counts(bits_found) == {"flat": flat, "dark": dark, "union": sum(1 for pixel in pixels if pixel)}
+
+
+def test_a_window_of_a_mask_is_cut_out(tmp_path):
+    """Row 3 and 5 rows more: up to row 8, and not to 3 XOR 5."""
+    mask = np.zeros((12, 9), np.uint8)
+    mask[4, 3] = mask[7, 5] = mask[9, 5] = 1
+    fits.writeto(tmp_path / "m.fits", mask)
+    part = {"label": "", "cards": {}, "shape": (5, 5), "places": [0], "cuts": [(3, 1, False)]}
+    combined.combine_files(
+        [("flat", str(tmp_path / "m.fits"), "m.fits")], NO_GROWTH, tmp_path / "c.fits", images=[part]
+    )
+    assert np.argwhere(fits.getdata(tmp_path / "c.fits")).tolist() == [[1, 2], [4, 4]]

@@ -41,6 +41,19 @@ def test_pairs_of_flats_are_those_whose_counts_differ(levels, expected):
     assert flats.ratios(looked(*levels), 0.1) == expected
 
 
+def test_of_alike_pairs_the_cleanest_is_taken():
+    rng = np.random.default_rng(1)
+    brighter, starry, clean = (
+        flats.Looked(level, rng.normal(level, level / 300, (64, 200)).astype(np.float32)) for level in (100, 50, 50)
+    )
+    for y in range(2, 60, 10):
+        starry.bands[y : y + 4, 20:180:20] *= 1.2
+        starry.bands[y : y + 4, 21:181:20] *= 1.2
+        starry.bands[y : y + 4, 22:182:20] *= 1.2
+    assert flats.ratios([brighter, starry, clean], 0.1) == [(0, 2)]
+    assert flats.ratios([brighter, clean, starry], 0.1) == [(0, 1)]
+
+
 @given(st.lists(st.floats(1, 100), min_size=3, max_size=8))
 def test_an_odd_number_of_ratios_is_taken_in_which_no_flat_prevails(levels):
     found = flats.ratios(looked(*levels), 0.1)

@@ -125,3 +125,8 @@ def test_the_mask_of_a_file_of_its_own_is_that_of_the_same_image(tmp_path, label
     assert found == [[[3, 4]], [[5, 6]] if labelled else []]
     remarks = json.loads(out[1].read_text())["remarks"]
     assert remarks == [] if labelled else ["has no mask of S2" in remark for remark in remarks] == [True]
+
+
+def test_a_float_too_large_for_a_bit_is_bad(tmp_path):
+    values = [0.0, 32.0, 2.0**53, 1e300]
+    assert inherited(tmp_path, values, {"TELESCOP": "HST"}, dtype="f8") == ([2.0**53, 1e300], [])

@@ -12,6 +12,7 @@ from astropy.table import Table
 from bench_quality import causes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from nights import FAULTS, Camera, add_star, sampled, sky_subtracted, sound
 
 from lightmask.bits import Flag
@@ -20,6 +21,7 @@ from lightmask.fits import Header
 from lightmask.masks import combine_files, mask_frame
 from lightmask.night import QUALITY_COLUMNS, readout, validated, write_quality
 from lightmask.quality import NAMES, Sample, measured_ceiling, measured_noise, spectrum_card
+from lightmask.quality.places import _flags_beside
 from lightmask.quality.stars import measured_stars
 
 
@@ -223,7 +225,7 @@ def test_every_number_stands_in_the_header(tmp_path):
 
 def test_the_table_has_units_limits_and_what_is_missing(tmp_path):
     row = {
-        "path": "a b.fits",
+        "path": " a b.fits",
         "image": "",
         "noise_ratio": 1.25,
         "stars": 12,
@@ -236,6 +238,7 @@ def test_the_table_has_units_limits_and_what_is_missing(tmp_path):
     table = Table.read(tmp_path / "quality.ecsv")
     assert (table["noise_ratio"][0], table["stars"][0], table["causes"][0]) == (1.25, 12, "noise sky")
     assert table["fwhm"].mask[0]
+    assert (tmp_path / "quality.ecsv").read_text().splitlines()[-1].startswith((" a b.fits,", '" a b.fits",'))
     assert table["sky"].unit == "adu"
     assert table.meta["limits"] == limits
     assert [*table.colnames][:2] == ["path", "image"]
@@ -270,3 +273,51 @@ def test_the_model_is_not_asked_where_an_extension_gives_the_noise(tmp_path):
     mask_frame(*paths, validated({"noise": "extension", "cosmic_rays": {"gain": 1000}}))
     found = json.loads((tmp_path / "a.json").read_text())["images"][0]["causes"]
     assert "noise" not in {cause["name"] for cause in found}
+
+
+@pytest.mark.parametrize(
+    ("factor", "text"), [(4, "set cosmic_rays: gain to "), (0.05, "subtract the bias if it is still")]
+)
+def test_the_remedy_for_a_noise_names_the_gain_that_fits(factor, text, tmp_path):
+    scene = sound(np.random.default_rng(3), 3)
+    gain = scene.cosmic_rays["gain"]
+    found, _ = masked(scene.image, tmp_path, cosmic_rays=scene.cosmic_rays | {"gain": gain * factor}, most_masked=1)
+    (cause,) = found["causes"]
+    assert cause["name"] == "noise"
+    assert cause["remedy"].startswith(text)
+    named = float(re.search(r"gain to ([0-9.e+-]+)", cause["remedy"])[1])
+    assert named == pytest.approx(gain, rel=0.15)
+
+
+def test_rates_are_events_by_time_and_area(tmp_path):
+    scene = sound(np.random.default_rng(3), 3)
+    fits.writeto(tmp_path / "a.fits", scene.image, fits.Header({"EXPTIME": 37.0, "XPIXSZ": 13.0}))
+    paths = tmp_path / "a.fits", "a.fits", None, tmp_path / "out.fits", tmp_path / "a.json"
+    mask_frame(*paths, validated({"cosmic_rays": scene.cosmic_rays}))
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found["event_rate"] == pytest.approx(found["events"] / (0.64**2 * 37), rel=1e-3)
+    assert found["event_rate_area"] == pytest.approx(found["events"] / (640**2 * 13e-4**2 * 37), rel=1e-3)
+
+
+@given(hnp.arrays(np.int16, (7, 9), elements=st.sampled_from([0, 0, 0, 1, 2, 4, 64])), st.integers(0, 3))
+def test_flags_beside_pixels_are_those_within_reach(flags, reach):
+    y, x = (place.ravel() for place in np.mgrid[:7, :9])
+    found = _flags_beside(flags, y, x, reach).reshape(7, 9)
+    padded = np.pad(flags, reach)
+    side = 2 * reach + 1
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side)).reshape(7, 9, -1)
+    np.testing.assert_array_equal(found, np.bitwise_or.reduce(windows, axis=2))
+
+
+@pytest.mark.parametrize("shape", [(1300, 1000), (300, 5000), (2048, 2048)])
+def test_a_sample_of_a_large_image_is_spread_over_it(shape):
+    image = np.arange(shape[0], dtype=np.float32)[:, None] + np.zeros(shape[1], np.float32)
+    sample = Sample(image, (slice(0, shape[0]), slice(0, shape[1])))
+    assert 0.5 * 2**20 < sum(values.size for _, values in sample.bands) <= 2**20 + 64 * shape[1]
+    for rows, values in sample.bands:
+        np.testing.assert_array_equal(values, image[rows])
+    assert sample.bands[0][0].start < shape[0] / 3 or len(sample.bands) == 1
+    np.testing.assert_allclose(np.diff(sample.cells[:, 0]), shape[0] / 32, atol=1.01)
+    below, above, left, _ = sample.sides
+    assert below.tolist() == list(range(64)) and above.tolist() == [shape[0] - 1 - n for n in range(64)]
+    assert len(left) == 64
