@@ -25,7 +25,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from lightmask.errors import FrameError
-from lightmask.masks import dark, flat
+from lightmask.masks import dark, flat, static
 from lightmask.masks.flags import grown
 from lightmask.masks.sources import OpenSources
 from lightmask.masks.static import Output
@@ -466,3 +466,27 @@ def test_a_mask_grows_by_a_disc(mask, radius):
     expected = ndimage.binary_dilation(mask, rows**2 + columns**2 <= radius**2)
     assert np.array_equal(grown(mask, radius), expected)
     assert np.array_equal(mask, before)
+
+
+@pytest.mark.parametrize(("gone", "new"), [(0, 0), (1, 0), (0, 2), (2, 3)])
+def test_how_a_made_mask_differs_from_that_of_the_folder_is_recorded(gone, new, tmp_path):
+    flats = [write_flat(tmp_path / f"{n}.fits", level, n) for n, level in enumerate((30_000, 10_000))]
+    out = Output(tmp_path / "m.fits", tmp_path / "m.json")
+    old = np.zeros(SHAPE, np.uint8)
+
+    def make(sources, output, shape):
+        made = np.zeros(shape, np.uint8)
+        made[: 5 + new, 7] = 1
+        old[new : 5 + new, 7] = old[20 : 20 + gone, 7] = 1
+        fits.writeto(output.mask, made)
+        fits.writeto(tmp_path / "old.fits", old)
+        output.left_out.write_text('{"left_out": [], "made": true}')
+
+    files, names = zip(*flats, strict=True)
+    others = [(tmp_path / "old.fits", "old")]
+    static.make_as_planned(make, files, [None, None], names, out, "recipe", [SHAPE], others=others)
+    record = json.loads(out.left_out.read_text())
+    bad = 5 + gone
+    said = f"mask changed by {(gone + new) / bad:.0%} since old: of {bad} bad pixels {gone} are gone, and {new} are new"
+    assert record.get("changes", []) == ([said] if gone + new else [])
+    assert record["recipe"] == "recipe"

@@ -11,7 +11,7 @@ from lightmask.errors import FrameError
 from lightmask.night import quantities
 from lightmask.night.cameras import camera_of
 from lightmask.night.configuration import validated
-from lightmask.night.readout import has_colours, readout, section
+from lightmask.night.readout import _fit, has_colours, readout, section
 
 SHAPE = (60, 80)
 CONFIG = validated({})
@@ -411,3 +411,12 @@ def test_a_measured_gain_makes_levels_electrons():
     number = read_out({}, gain="auto", satlevel=1000).measured(2.5)
     assert number.amplifiers[0].satlevel == 1000
     assert np.isclose(read_out({"EGAIN": 2.0}, gain="auto").measured(3.0).amplifiers[0].gain, 2)
+
+
+@pytest.mark.parametrize(
+    ("is_of_chip", "covered", "fits_in"), [(True, 85, True), (False, 85, False), (False, 92, True)]
+)
+def test_sections_of_a_chip_may_leave_out_more_of_an_image(is_of_chip, covered, fits_in):
+    window = (slice(0, 100), slice(0, 100))
+    parts = [(slice(0, covered), slice(0, 50)), (slice(0, covered), slice(50, 100))]
+    assert _fit(parts, (100, 100), window, is_of_chip=is_of_chip) == fits_in

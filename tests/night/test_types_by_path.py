@@ -89,3 +89,16 @@ def test_what_is_not_masked_is_counted_most_frequent_first():
     files = {f"{number}.fits": entry(IMAGETYP=value) for number, value in enumerate(cards)}
     assert types.not_masked(types.frames(files, validated({}))) == "3 bias, 2 arc, 1 Master Bias"
     assert types.not_masked(types.frames({"a.fits": entry(IMAGETYP="LIGHT")}, validated({}))) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "camera", "expected"),
+    [
+        ("c4d_170101_ood_r_v1.fits", "DECam", types.COMPANION),
+        ("c4d_170101_oow_r_v1.fits", "DECam", types.COMPANION),
+        ("c4d_170101_ooi_r_v1.fits", "DECam", "light"),
+        ("c4d_170101_ood_r_v1.fits", "another", "light"),
+    ],
+)
+def test_a_file_named_as_a_mask_of_its_camera_is_no_light_even_alone(path, camera, expected):
+    assert type_of(path, OBSTYPE="object", INSTRUME=camera) == expected

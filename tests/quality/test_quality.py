@@ -113,6 +113,14 @@ def test_a_mask_is_that_of_the_image_with_its_sky_where_sky_is_auto(seed, tmp_pa
     assert header["LIGHTMASK SKY ADDED"] == pytest.approx(camera.sky / camera.gain, rel=0.1)
 
 
+def test_the_sky_that_is_missing_is_measured(tmp_path):
+    rng = np.random.default_rng(11)
+    image = (rng.poisson(1500, (400, 400)) - 1500 + rng.normal(0, 9, (400, 400))) / 2
+    found, _ = masked(image.astype("f4"), tmp_path, cosmic_rays={"gain": 2, "readnoise": 9})
+    assert found["missing_sky"] == pytest.approx(750, rel=0.05)
+    assert abs(found["sky"]) < 1
+
+
 def test_sky_auto_leaves_an_image_with_its_sky_alone(tmp_path):
     scene = sound(np.random.default_rng(9), 3)
     _, flags = masked(scene.image, tmp_path, cosmic_rays=scene.cosmic_rays, sky="auto")
