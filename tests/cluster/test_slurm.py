@@ -19,7 +19,7 @@ PROFILE = CHECKOUT / "profiles/slurm"
 PATIENCE = 240  # s, after which a run counts as hanging
 SLOW = ["cosmic_rays={detector: ccdproc}"]  # seconds a frame, so that there is time to act
 SLOW_LIGHTS = [f"slow {number}.fits" for number in range(8)]
-TABLES = ("frames.csv", "summary.csv", "summary.ecsv")
+TABLES = ("frames.csv", "summary.csv", "summary.ecsv", "quality.csv", "quality.ecsv")
 NAMES = ["plain.fits", "a b (c).fits", "com,ma.fits", "quo'te.fits", 'dq"uote.fits', "ünïcode é.fits"]
 
 
@@ -281,4 +281,5 @@ def test_one_allocation_of_one_node_goes_on_where_it_stopped(slurm, slow_night, 
     submit()
     wait_for(ended, PATIENCE, "the end of the allocation")
     assert digests(results) == expected
-    assert before.items() <= made().items()
+    # The frame that was under way, on one core, may have had its statistics before its job was done.
+    assert len(before.items() - made().items()) <= 1
