@@ -173,7 +173,7 @@ REAL = {
 
 
 def print_real(folder):
-    """Print what is said of real frames, with the right gain, read noise and masks, and as chapter 8.5 masks them."""
+    """Print what is reported of real frames, with all that is known of them, and as chapter 8.5 masks them."""
     data = Path(os.environ.get("LIGHTMASK_DATA") or CHECKOUT.parent / "shared/data")
     if not data.is_dir():
         print(f"\nNo real frames in {data}.")
@@ -192,9 +192,9 @@ def print_real(folder):
             known_to_all = causes(Scene(image, {"gain": gain, "readnoise": readnoise}, cards, union), folder)
             rate = json.loads((folder / "statistics.json").read_text())["event_rate_area"]
             chapter = causes(Scene(image, {}, cards), folder)
-            said = [", ".join(names) or "nothing" for names in (known_to_all, chapter)]
+            listed = [", ".join(names) or "nothing" for names in (known_to_all, chapter)]
             name = f"{path.parent.name.partition('-')[0]} {path.stem[-22:]}"
-            print(f"| {name} | {said[0]} | {f'{rate:.3f}' if rate else ''} | {said[1]} |", flush=True)
+            print(f"| {name} | {listed[0]} | {f'{rate:.3f}' if rate else ''} | {listed[1]} |", flush=True)
 
 
 def main():

@@ -38,7 +38,7 @@ def made(make, images, tmp_path, required=True, **cards):
         sources.append((str(tmp_path / name), name))
     output = Output(tmp_path / "mask.fits", tmp_path / "mask.json")
     kind = "flat" if make is make_flat_mask else "dark"
-    config = CONFIG | {"combined": ["NCOMBINE"]}
+    config = {key: value for key, value in CONFIG.items() if key != "most_masked"} | {"combined": ["NCOMBINE"]}
     make(sources, {"IMAGETYP": f"{kind} mask"}, [], config, (SIDE, SIDE), output, required)
     left_out = json.loads(output.left_out.read_text())["left_out"]
     return fits.getdata(output.mask) != 0, {each["path"]: each["problem"] for each in left_out}
@@ -153,3 +153,20 @@ def test_sound_darks_are_all_used(seconds, number, tmp_path):
     mask, left_out = made(make_dark_mask, images, tmp_path, EXPTIME=seconds)
     assert left_out == {}
     assert math.isclose(mask.mean(), 0.002, rel_tol=0.5)
+
+
+def test_of_many_flats_those_that_are_taken_are_looked_at_for_stars(tmp_path, capfd):
+    rng = np.random.default_rng(7)
+    images = {f"{level}.fits": flat(rng, level) for level in range(16_000, 40_000, 2000)}
+    for _ in range(12):
+        add_star(images["16000.fits"], *rng.uniform(10, SIDE - 10, 2), 8000, 5)
+    _, left_out = made(make_flat_mask, images, tmp_path)
+    assert set(left_out) == {"16000.fits"} and "it shows stars" in left_out["16000.fits"]
+    assert "of 12 flats 10 are taken" in capfd.readouterr().out
+
+
+def test_a_mask_that_masks_too_much_is_not_made_without_a_setting_either(tmp_path):
+    warm = {f"{n}.fits": dark(np.random.default_rng(n), current=20, readnoise=3) for n in range(2)}
+    mask, left_out = made(make_dark_mask, warm, tmp_path, False, EXPTIME=300)
+    assert not mask.any() and len(left_out) == 2
+    assert "would mask 100%" in left_out["0.fits"]

@@ -487,6 +487,8 @@ def test_how_a_made_mask_differs_from_that_of_the_folder_is_recorded(gone, new, 
     static.make_as_planned(make, files, [None, None], names, out, "recipe", [SHAPE], others=others)
     record = json.loads(out.left_out.read_text())
     bad = 5 + gone
-    said = f"mask changed by {(gone + new) / bad:.0%} since old: of {bad} bad pixels {gone} are gone, and {new} are new"
-    assert record.get("changes", []) == ([said] if gone + new else [])
+    change = (
+        f"mask changed by {(gone + new) / bad:.0%} since old: of {bad} bad pixels {gone} are gone, and {new} are new"
+    )
+    assert record.get("changes", []) == ([change] if gone + new else [])
     assert record["recipe"] == "recipe"

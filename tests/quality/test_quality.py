@@ -1,4 +1,4 @@
-"""What is measured of an image, and what is said of its mask: faults by their own names, and nothing of sound ones."""
+"""What is measured of an image, and reported of its mask: faults by their own names, of sound ones nothing."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from bench_quality import causes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from nights import FAULTS, Camera, add_star, sampled, sky_subtracted, sound
+from nights import FAULTS, Camera, add_star, narrow_stars, sampled, sky_subtracted, sound
 
 from lightmask.bits import Flag
 from lightmask.errors import FrameError
@@ -329,3 +329,32 @@ def test_a_sample_of_a_large_image_is_spread_over_it(shape):
     below, above, left, _ = sample.sides
     assert below.tolist() == list(range(64)) and above.tolist() == [shape[0] - 1 - n for n in range(64)]
     assert len(left) == 64
+
+
+@pytest.mark.parametrize("setting", [{"noise_check": "off"}, {"noise": "extension"}])
+def test_a_noise_that_is_not_asked_hides_no_other_cause(setting, tmp_path):
+    scene = narrow_stars(np.random.default_rng(4))
+    hdus = [fits.PrimaryHDU(), fits.ImageHDU(scene.image, name="SCI")]
+    model = np.sqrt(np.maximum(scene.image, 1) / scene.cosmic_rays["gain"] + 25)
+    hdus.append(fits.ImageHDU(model.astype(np.float32), name="ERR"))
+    fits.HDUList(hdus).writeto(tmp_path / "a.fits")
+    paths = tmp_path / "a.fits", "a.fits", None, tmp_path / "out.fits", tmp_path / "a.json"
+    rays = scene.cosmic_rays | {"readnoise": 1000}
+    if "noise_check" in setting:
+        rays |= {"readnoise": scene.cosmic_rays["readnoise"] / 10, "gain": scene.cosmic_rays["gain"] * 4}
+    mask_frame(*paths, validated({"cosmic_rays": rays, "most_masked": 1, **setting}))
+    found = json.loads((tmp_path / "a.json").read_text())["images"][0]
+    assert not 0.6 <= found["noise_ratio"] <= 1.7
+    assert [cause["name"] for cause in found["causes"]] == ["stars"]
+
+
+def test_an_exposure_without_cosmic_rays_is_reported(tmp_path):
+    camera = Camera(np.random.default_rng(2), fwhm=3)
+    scene = camera.scene(camera.exposed(camera.light(), rays=0), cards={"EXPTIME": 20_000.0, "XPIXSZ": 30.0})
+    assert causes(scene, tmp_path) == ["few"]
+
+
+def test_stars_that_are_too_narrow_are_reported_although_hardly_any_is_flagged(tmp_path):
+    scene = sound(np.random.default_rng(2), 1.1)
+    scene.cosmic_rays["objlim"] = 2000
+    assert causes(scene, tmp_path) == ["sampling"]

@@ -18,7 +18,7 @@ from lightmask.fits import Roles, Value
 from lightmask.masks.darks import UNEVEN, looked_at, problems, unevenness
 from lightmask.masks.flags import count_text
 from lightmask.masks.sources import OpenSources, Rows, Source, check_shape, usable, write_left_out
-from lightmask.masks.static import Output, write_empty_mask, write_mask
+from lightmask.masks.static import MOST_MASKED, Output, write_empty_mask, write_mask
 from lightmask.messages import warn
 from lightmask.night import exposure_of, gain_of
 
@@ -273,7 +273,7 @@ def make_dark_mask(
             exposure = float(np.mean([descriptions[place].exposure for place in places]))
             combined.append(Dark(electrons, exposure, sum(descriptions[place].frames for place in places)))
     mask = hot_pixels(combined, threshold, linearity)
-    if (share := float(mask.mean())) > config.get("most_masked", 1):
+    if (share := float(mask.mean())) > config.get("most_masked", MOST_MASKED):
         why = _why_so_many(combined, share, descriptions[0].gain, threshold)
         write_empty_mask("dark", shape, [{"path": name, "problem": why} for name, _ in found], required, output)
         return
@@ -309,10 +309,10 @@ def _sound(
     kept, wrong = [], []
     for places in same_exposures([described.exposure for _, (_, described) in found]):
         like = [found[place][1][1] for place in places]
-        said = problems(
+        wrongs = problems(
             [looked[place] for place in places], [one.frames for one in like], like[0].gain, like[0].exposure
         )
-        for place, problem in zip(places, said, strict=True):
+        for place, problem in zip(places, wrongs, strict=True):
             name = found[place][0]
             if problem:
                 warn(f"{name}: {problem}; the mask is made without it")

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from lightmask.quality import Sample, measured_stars, noise_of
 
-CELLS = 16
-"""Along either axis, of which the levels are compared."""
 ODD = 1.0
 """By how many sigma of a pixel the level of a cell is away from that of other darks of the same exposure time."""
 UNEVEN = 3.0
@@ -108,7 +106,8 @@ def problems(darks: Sequence[Looked], frames: Sequence[int], gain: float, exposu
         elif charge > LEAST_LEVEL and 0 < variance < least * charge:
             found.append(
                 f"looks not bias-subtracted: its median is {dark.level:.4g} adu, and its noise that of "
-                f"{variance / gain:.4g} adu of charge at the most; subtract the bias"
+                f"{variance / gain:.4g} adu of charge at the most with a gain of {gain:g} e-/adu; subtract the "
+                "bias, or correct make_dark_mask: gain"
             )
         else:
             found.append("")

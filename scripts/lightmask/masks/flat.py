@@ -16,7 +16,7 @@ from lightmask.detect import ccdmask, median_of
 from lightmask.fits import Image, Roles, bands, fill, opened, read, read_image, readable
 from lightmask.masks.flats import MOST_FLATS, MOST_RATIOS, Looked, looked_at, ratios, with_stars
 from lightmask.masks.sources import Source, check_shape, usable, write_left_out
-from lightmask.masks.static import Output, write_empty_mask, write_mask
+from lightmask.masks.static import MOST_MASKED, Output, write_empty_mask, write_mask
 from lightmask.messages import warn
 
 CONFIRMED = 2
@@ -120,7 +120,7 @@ def make_flat_mask(
     if not found:
         write_empty_mask("flat", shape, left_out, required, output)
         return
-    found, left_out = _without_stars(found, left_out)
+    found, left_out = _without_stars(_most_different(found), left_out)
     parameters = dict(config["make_flat_mask"])
     names = [name for name, _ in found]
     units, is_ratio = _units(found, parameters.pop("least_difference"))
@@ -141,7 +141,7 @@ def make_flat_mask(
     # What is wrong with one flat is so in all ratios that have it.
     most_of_one = max(Counter(place for unit in units for place in unit).values())
     mask = certain & (votes > max(len(units) // 2, most_of_one)) if several else certain
-    most = config.get("most_masked", 1)
+    most = config.get("most_masked", MOST_MASKED)
     if (share := float(mask.mean())) > most:
         why = (
             f"the flat mask would mask {share:.0%} of the pixels, expected up to {most:.0%}: are these flats of this "
@@ -158,12 +158,10 @@ def make_flat_mask(
 
 def _units(found: list[tuple[str, Looked]], least_difference: float) -> tuple[list[tuple[int, ...]], bool]:
     """Choose pairs of flats, or single ones if their counts are alike: a pixel is bad if it is so in most of them."""
-    # Of many, those of the most different counts.
-    order = sorted(range(len(found)), key=lambda place: -found[place][1].counts)
-    places = [order[round(n)] for n in np.linspace(0, len(order) - 1, min(len(order), MOST_FLATS))]
-    chosen = ratios([found[place][1] for place in places], least_difference)
+    chosen = ratios([flat for _, flat in found], least_difference)
     if chosen:
-        return [(places[one], places[other]) for one, other in chosen], True
+        return [*chosen], True
+    order = sorted(range(len(found)), key=lambda place: -found[place][1].counts)
     alone = order[: min(len(order) - 1 + len(order) % 2, MOST_RATIOS)] if len(order) > 2 else order[:1]
     why = (
         f"counts of {len(found)} flats differ by less than {least_difference:g} of the brightest"
@@ -176,11 +174,20 @@ def _units(found: list[tuple[str, Looked]], least_difference: float) -> tuple[li
     return [(place,) for place in alone], False
 
 
+def _most_different(found: list[tuple[str, Looked]]) -> list[tuple[str, Looked]]:
+    """Return as many flats as are compared with each other: of more, those whose counts are spread the most."""
+    if len(found) <= MOST_FLATS:
+        return found
+    by_counts = sorted(found, key=lambda each: -each[1].counts)
+    print(f"of {len(found)} flats {MOST_FLATS} are taken, of all counts")
+    return [by_counts[round(n)] for n in np.linspace(0, len(found) - 1, MOST_FLATS)]
+
+
 def _without_stars(
     found: list[tuple[str, Looked]], left_out: list[dict[str, str]]
 ) -> tuple[list[tuple[str, Looked]], list[dict[str, str]]]:
     """Leave out flats that show stars where two others do not."""
-    if not 2 <= len(found) <= MOST_FLATS:
+    if len(found) < 2:
         return found, left_out
     spots = with_stars([flat for _, flat in found])
     clean = [each for each, number in zip(found, spots, strict=True) if not number]

@@ -67,8 +67,6 @@ WCS = re.compile(
 """Cards of world coordinates. Those of tables of distortions are not among them: they name other HDUs."""
 COMPANION = "companion"
 """What headers and records call the file of a frame's masks."""
-OF_NOISE = ("noise", "sky", "correlated")
-"""Causes that `noise_check` is about."""
 REMEDIES = {
     "flat": "look at its flat mask: is it inverted, or made of faint flats?",
     "dark": "look at its dark mask: is it inverted, or made of darks that keep their bias?",
@@ -349,6 +347,7 @@ class _Search:
             noise = measured_noise(image.data, how)
             is_hidden = noise.ratio > HIDDEN_SKY and noise.is_sky_missing
             level = float(f"{noise.missing_sky:.6g}") if is_hidden else 0.0
+            print(f"{self.name}: sky: auto adds {level:g} adu")
         return level, replace(image, data=Raised(image.data, level)) if level else image
 
     def _given(self, how: Readout) -> dict[str, Any]:
@@ -366,6 +365,7 @@ class _Search:
             "cards": ", ".join(shown),
             "egain": other if isinstance(other, int | float) and other > 0 and other != gain else None,
             "spectrum": spectrum_card(cards),
+            "noise_check": self._noise_check,
         }
 
     @property
@@ -391,10 +391,7 @@ class _Search:
         measured = measured_quality(image.data, flags, how, noise, events, header, keywords)
         if is_saturated:
             measured["ceiling"] = None
-        found = causes(measured, self.config["limits"], self._given(how))
-        if self._noise_check == "off":
-            found = [cause for cause in found if cause.name not in OF_NOISE]
-        return measured, found
+        return measured, causes(measured, self.config["limits"], self._given(how))
 
     def _check_share(self, flags: NDArray[np.int16], counted: dict[str, Any], found: list[Cause]) -> None:
         """Refuse an image of which too much is masked, but for what holds no data, and what came masked."""

@@ -17,6 +17,9 @@ from lightmask.masks.provenance import add_card, add_source
 from lightmask.masks.sources import description, read_left_out, write_left_out
 from lightmask.messages import warn
 
+MOST_MASKED = 0.2
+"""The largest part of an image that a made mask may mask, where the configuration does not say it."""
+
 
 class Output(NamedTuple):
     """Where a mask is written.

@@ -5,7 +5,7 @@ from lightmask.quality.events import CUTOUT, Event, Events, around, write_region
 from lightmask.quality.measure import measured_quality, of_noise
 from lightmask.quality.noise import Noise, measured_gain, measured_noise, noise_of
 from lightmask.quality.sample import Sample
-from lightmask.quality.stars import Stars, measured_stars
+from lightmask.quality.stars import measured_stars
 from lightmask.quality.structure import measured_ceiling, spectrum_card
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "Events",
     "Noise",
     "Sample",
-    "Stars",
     "around",
     "causes",
     "causes_of_noise",

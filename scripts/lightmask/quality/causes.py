@@ -62,6 +62,8 @@ NAMES = {
     "few": "hardly any cosmic rays",
 }
 """Every cause there is, the most serious one first."""
+OF_NOISE = ("noise", "sky", "correlated")
+"""Causes that `noise_check` is about."""
 
 
 def causes(measured: Mapping[str, Any], limits: Mapping[str, Any], given: Mapping[str, Any]) -> list[Cause]:
@@ -78,7 +80,8 @@ def causes(measured: Mapping[str, Any], limits: Mapping[str, Any], given: Mappin
     given : dict
         ``gain`` (e-/adu), ``readnoise`` (e-), ``satlevel`` (e-) and other parameters of the detector, ``cards``,
         what the header says of gain, read noise and unit, as a text, ``egain``, another gain of the header, or
-        None, and ``spectrum``, the card that says that it is a spectrum.
+        None, ``spectrum``, the card that says that it is a spectrum, and ``noise_check``: where it is ``off``, a noise
+        that is not that of the model is no cause, and hides no other.
 
     Returns
     -------
@@ -95,7 +98,8 @@ def causes(measured: Mapping[str, Any], limits: Mapping[str, Any], given: Mappin
             )
         ]
     else:
-        found += causes_of_noise(measured, limits, given)
+        asked = given["noise_check"] != "off"
+        found += (each for each in causes_of_noise(measured, limits, given) if asked or each.name not in OF_NOISE)
         if given["spectrum"]:
             found.append(_spectrum(measured, given))
     if not found:
