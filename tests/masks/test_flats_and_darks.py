@@ -9,6 +9,7 @@ from astropy.io import fits
 from nights import add_rays, add_star
 
 from lightmask.masks import Output, make_dark_mask, make_flat_mask
+from lightmask.masks.darks import Looked, unevenness
 from lightmask.night import validated
 
 SIDE = 256
@@ -170,3 +171,16 @@ def test_a_mask_that_masks_too_much_is_not_made_without_a_setting_either(tmp_pat
     mask, left_out = made(make_dark_mask, warm, tmp_path, False, EXPTIME=300)
     assert not mask.any() and len(left_out) == 2
     assert "would mask 100%" in left_out["0.fits"]
+
+
+def test_unevenness_is_the_range_of_levels_beyond_their_noise():
+    cells = np.linspace(0, 20, 1024).reshape(32, 32)
+    assert unevenness(Looked(10.0, 2.0, cells, 0, 0.1)) == pytest.approx(9.6 - 0.41, abs=0.01)
+    assert unevenness(Looked(10.0, 2.0, np.full((32, 32), 10.0), 0, 0.1)) == 0
+
+
+@pytest.mark.parametrize("glow", [0, 200])
+def test_a_dark_whose_level_is_uneven_is_warned_of(glow, tmp_path, capfd):
+    image = dark(np.random.default_rng(3)) + glow * np.linspace(0, 1, SIDE)
+    made(make_dark_mask, {"a.fits": image}, tmp_path, EXPTIME=300.0)
+    assert ("WARNING: a.fits: its level differs by" in capfd.readouterr().out) == bool(glow)

@@ -469,7 +469,7 @@ def test_a_mask_grows_by_a_disc(mask, radius):
 
 
 @pytest.mark.parametrize(("gone", "new"), [(0, 0), (1, 0), (0, 2), (2, 3)])
-def test_how_a_made_mask_differs_from_that_of_the_folder_is_recorded(gone, new, tmp_path):
+def test_how_a_made_mask_differs_from_that_of_the_folder_is_recorded(gone, new, tmp_path, capfd):
     flats = [write_flat(tmp_path / f"{n}.fits", level, n) for n, level in enumerate((30_000, 10_000))]
     out = Output(tmp_path / "m.fits", tmp_path / "m.json")
     old = np.zeros(SHAPE, np.uint8)
@@ -492,3 +492,4 @@ def test_how_a_made_mask_differs_from_that_of_the_folder_is_recorded(gone, new, 
     )
     assert record.get("changes", []) == ([change] if gone + new else [])
     assert record["recipe"] == "recipe"
+    assert capfd.readouterr().out.count(f"WARNING: {change}") == bool(gone + new)
