@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 
-.PHONY: demo report test test-oldest test-package test-faults test-cluster soak fuzz mutants check quality bench bench-memory bench-static-masks bench-run bench-cluster bench-planning figures docs lock clean
+.PHONY: demo report test test-oldest test-package test-faults test-cluster soak fuzz mutants check quality train truth bench bench-memory bench-static-masks bench-run bench-cluster bench-planning figures docs lock clean
 
 demo: .venv/workflow ## mask the built-in night
 	$(RUN) snakemake --cores all
@@ -59,6 +59,13 @@ check: .venv/test ## what needs no test run: lint, format, types
 quality: .venv/test ## how often faults of masks are reported: the tables of docs/quality.md
 	.venv/bin/python tests/benches/bench_quality.py
 
+train: .venv/train ## the weights of the detector trace, those without each camera, and their card; takes half an hour
+	.venv/bin/python scripts/training/train.py
+	.venv/bin/python tests/benches/bench_truth.py --card
+
+truth: .venv/test ## how right masks are: the tables of docs/accuracy.md
+	.venv/bin/python tests/benches/bench_truth.py
+
 bench: .venv/test ## detection and ccdmask against astroscrappy and ccdproc, one thread
 	.venv/bin/python tests/benches/bench_lacosmic.py
 	.venv/bin/python tests/benches/bench_ccdmask.py
@@ -90,6 +97,7 @@ lock: ## pin all dependencies anew
 	$(LOCK) pyproject.toml --extra workflow --extra report --extra slurm --constraint envs/requirements-test.txt \
 		--output-file envs/requirements-slurm.txt
 	$(LOCK) --group fuzz --output-file envs/requirements-fuzz.txt
+	$(LOCK) --group train --constraint envs/requirements-test.txt --output-file envs/requirements-train.txt
 	$(LOCK) --group mutants --constraint envs/requirements-test.txt --output-file envs/requirements-mutants.txt
 
 	$(LOCK) pyproject.toml --extra workflow --extra report --extra test --constraint envs/oldest.txt \
@@ -127,6 +135,10 @@ COMMAND = $(RUN) pip install --quiet --disable-pip-version-check --no-deps --edi
 
 .venv/fuzz: .venv/test envs/requirements-fuzz.txt
 	$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement envs/requirements-fuzz.txt
+	touch $@
+
+.venv/train: .venv/test envs/requirements-train.txt
+	$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement envs/requirements-train.txt
 	touch $@
 
 .venv/mutants: .venv/test envs/requirements-mutants.txt

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lightmask.bits import Flag
-    from lightmask.detect import ccdmask, detect_cosmics
+    from lightmask.detect import ccdmask, detect_cosmics, trace_cosmics
     from lightmask.errors import FrameError
     from lightmask.masks import Flags, mask_frame
 
 __version__ = "0.1.0"
-__all__ = ["SNAKEFILE", "Flag", "Flags", "FrameError", "ccdmask", "detect_cosmics", "mask_frame"]
+__all__ = ["SNAKEFILE", "Flag", "Flags", "FrameError", "ccdmask", "detect_cosmics", "mask_frame", "trace_cosmics"]
 
 _PACKED = Path(__file__).parent / "_snakemake"
 SNAKEFILE = str((_PACKED if _PACKED.is_dir() else Path(__file__).parents[2]) / "Snakefile")
@@ -25,6 +25,7 @@ _ROOMS = {
     "ccdmask": "detect",
     "detect_cosmics": "detect",
     "mask_frame": "masks",
+    "trace_cosmics": "detect",
 }
 
 

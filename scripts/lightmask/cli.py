@@ -48,6 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scan = commands.add_parser("scan", help="list the files of a folder: what each is, and what will be done with it")
     scan.add_argument("folder", help="as for run; nothing is written")
     report = commands.add_parser("report", help="make WORK/results/report.html of what is there")
+    for command in (run, scan):
+        command.add_argument(
+            "--preset",
+            choices=sorted(configuration.PRESETS),
+            help="chapter: L.A.Cosmic as in the guide (default); best: what is right on most frames",
+        )
     for command in (run, scan, report):
         command.add_argument(
             "-o", metavar="WORK", dest="work", default=".", help="folder of results and config.yaml (.)"
@@ -59,12 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if others and known.command == "scan":
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
+        settings = known.config if known.command == "report" else [*known.config, *_preset(known.preset, known.config)]
         if known.command == "scan":
-            return print_scan(Path(known.folder), Path(known.work), known.config)
+            return print_scan(Path(known.folder), Path(known.work), settings)
         others = [_profile(option) for option in others]
         if known.command == "run":
             strict = ["remarks=fail"] if known.strict else []
-            settings = [*strict, *known.config, _setting_of(_frames(known.folder))]
+            settings = [*strict, *settings, _setting_of(_frames(known.folder))]
             sent_away = any(re.fullmatch("(--profile|--executor|-e|--jobs|-j)(=.*)?", option) for option in others)
             cores = ["--cores", known.cores or "all"] if known.cores or not sent_away else []
             start_snakemake(known.work, [*cores, *others], settings)
@@ -139,6 +146,18 @@ def _setting_of(frames: str) -> str:
     It takes quotes from both ends, and reads what is left as YAML: blanks keep it from the former.
     """
     return f"frames= {json.dumps(frames)} "
+
+
+def _preset(preset: str | None, settings: Sequence[str]) -> list[str]:
+    """Return the setting of a preset, which Snakemake cannot join to others of its section."""
+    if preset is None:
+        return []
+    if any(setting.strip().startswith("cosmic_rays=") for setting in settings):
+        raise ValueError(
+            f"--preset: found {preset} beside --config cosmic_rays=..., expected one of them; write "
+            f"--config 'cosmic_rays={{preset: {preset}, ...}}'"
+        )
+    return [f"cosmic_rays={{preset: {preset}}}"]
 
 
 def _profile(option: str) -> str:

@@ -21,7 +21,7 @@ from lightmask.night import configuration, matching
 from lightmask.night.configuration import of_run, schema, validated
 
 CONFIG_FILE = CHECKOUT / "config.yaml"
-OWN_KEYS = {"detector"}
+OWN_KEYS = {"preset", "detector"}
 NOT_CONFIGURABLE = {"ccd", "pssl", "verbose", "gain_apply", "inbkg", "invar"}
 
 

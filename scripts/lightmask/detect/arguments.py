@@ -99,7 +99,7 @@ def check_parameters(
     )
 
 
-def image(name: str, value: ArrayLike, shape: tuple[int, ...] | None = None) -> NDArray[Any]:
+def image(name: str, value: ArrayLike, shape: tuple[int, ...] | None = None, like: str = "indat") -> NDArray[Any]:
     """Return an argument as a 2-D array of real numbers.
 
     Parameters
@@ -109,6 +109,8 @@ def image(name: str, value: ArrayLike, shape: tuple[int, ...] | None = None) -> 
     value : array_like
     shape : (int, int), optional
         That it must have.
+    like : str
+        The argument that has this shape.
 
     Returns
     -------
@@ -133,7 +135,7 @@ def image(name: str, value: ArrayLike, shape: tuple[int, ...] | None = None) -> 
     if pixels.ndim != 2 or not pixels.size:
         raise ValueError(f"{name} must be a 2-D image that is not empty; its shape is {pixels.shape}")
     if shape is not None and pixels.shape != shape:
-        raise ValueError(f"{name} must have the shape of indat, {shape}, not {pixels.shape}")
+        raise ValueError(f"{name} must have the shape of {like}, {shape}, not {pixels.shape}")
     return pixels
 
 

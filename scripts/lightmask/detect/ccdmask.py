@@ -401,7 +401,7 @@ class _RankFilter:
 
     def by_scipy(self, box: tuple[slice, slice]) -> list[Image]:
         """Return for a part of the image the pixels of each rank as SciPy finds them."""
-        from scipy import ndimage  # type: ignore[import-untyped]
+        from scipy import ndimage
 
         if self._extreme or self.area > LARGEST:
             return [ndimage.rank_filter(self.image, rank, self.size)[box] for rank in self.ranks]

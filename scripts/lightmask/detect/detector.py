@@ -60,6 +60,11 @@ class Detector:
         self.seeds = np.zeros(0, image.index_dtype)
         self.grown = pack(np.zeros((0, 25), np.bool_))
 
+    def first_seeds(self) -> IndexArray:
+        """Return the seeds of the image as it is, without cleaning anything."""
+        self._update_seeds()
+        return self.seeds
+
     def iterate(self, defaults: Callable[[], tuple[np.float32, np.float32]]) -> IndexArray:
         """Find cosmic rays, clean them, and return their pixels.
 

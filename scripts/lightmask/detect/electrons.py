@@ -98,6 +98,8 @@ class Electrons:
     variance : Variance
     mask : (ny, nx) bool array or None
         Pixels that are neither flagged nor used for cleaning.
+    not_finite : 1-D array
+        Pixels whose values were replaced, as they were not finite.
     crmask : (ny, nx) bool array
         The cosmic pixels found so far.
     seen : (ny, nx) bool array
@@ -122,7 +124,7 @@ class Electrons:
         self.index_dtype: np.dtype[np.integer[Any]] = np.dtype(np.int32 if data.size < 2**31 else np.int64)
         self.data, self.background, self.mask = data, background, mask
         self.variance = Variance(variance, read_variance, self.index_dtype)
-        self._not_finite = not_finite
+        self.not_finite = not_finite
         self.crmask = np.zeros(data.shape, np.bool_)
         self.seen = np.zeros(data.shape, np.bool_)
 
@@ -130,8 +132,8 @@ class Electrons:
         """Return the image in the units of the input.  Call once, at the end."""
         if self.background is not None:
             self.data += self.background
-        if self._not_finite.size:  # what is not finite stays as it was
-            self.data.flat[self._not_finite] = scaled(self._given.flat[self._not_finite], self._gain)
+        if self.not_finite.size:  # what is not finite stays as it was
+            self.data.flat[self.not_finite] = scaled(self._given.flat[self.not_finite], self._gain)
         if self._gain != 1:
             self.data /= self._gain
         return self.data

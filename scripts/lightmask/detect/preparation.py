@@ -22,7 +22,7 @@ STAR_GROWTH = 4  # of the cores of saturated stars, in two steps [pixels]
 
 
 def prepare(
-    images: Images, parameters: Parameters, finite_level: Callable[[int], np.float32]
+    images: Images, parameters: Parameters, finite_level: Callable[[int], np.float32], fill_bad: bool = False
 ) -> tuple[Electrons, TileExtremes]:
     """Return an image in electrons, and the extremes of its tiles.
 
@@ -34,8 +34,12 @@ def prepare(
     finite_level : callable
         Returns the median of what is finite in one of the images that `in_electrons` returns.
         It is called only where nothing near a pixel is finite.
+    fill_bad : bool
+        Replace what is masked, too, as if it were not finite.
     """
     data, background, variance = in_electrons(images, parameters.gain)
+    if fill_bad and images.mask is not None:
+        data[images.mask != 0] = np.nan
     tiles = tile_extremes(data)
     not_finite = _replace_not_finite((data, background, variance), tiles, finite_level)
     if not_finite.size:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightmask.detect import mask_cosmics, median_of
+from lightmask.detect import mask_cosmics, median_of, pixels_of_trace, trace_in_bands
 from lightmask.detect import pixels_at_a_time as pixels_of_bands
 from lightmask.errors import needed
 from lightmask.fits import bands, fill
+from lightmask.night import OF_LACOSMIC
 
 Parameters = Mapping[str, Any]
 Mask = NDArray[np.bool_]
@@ -89,8 +90,19 @@ def detect(data: Any, mask: Any, parameters: Parameters, background: Any = None,
         noise[~(noise > 0)] = np.nan
         return values[inner], known, None, noise
 
-    keywords = {key: value for key, value in parameters.items() if key != "detector"}
+    keywords = {key: value for key, value in used(parameters).items() if key not in ("preset", "detector")}
     return DETECTORS[parameters["detector"]](read, data.shape, keywords)
+
+
+def used(parameters: Parameters) -> dict[str, Any]:
+    """Return those of the parameters that the detector uses."""
+    others = OF_LACOSMIC if is_trace(parameters) else ()
+    return {key: value for key, value in parameters.items() if key not in others}
+
+
+def is_trace(parameters: Parameters) -> bool:
+    """Return whether the detector is the one that is trained to leave known bad pixels aside."""
+    return bool(parameters["detector"] == "trace")
 
 
 def pixels_at_a_time(shape: tuple[int, int], parameters: Parameters) -> int:
@@ -103,6 +115,8 @@ def pixels_at_a_time(shape: tuple[int, int], parameters: Parameters) -> int:
     parameters : dict
         The configuration's ``cosmic_rays``.
     """
+    if is_trace(parameters):
+        return pixels_of_trace(shape)
     if parameters["detector"] != "lightmask":
         return shape[0] * shape[1]
     kernel = parameters["psfk"] or []
@@ -115,6 +129,14 @@ def _lightmask(read: Read, shape: tuple[int, int], keywords: Parameters) -> Dete
     """L.A.Cosmic by `lightmask.detect`, which gives what ccdproc does, faster."""
     mask, counts = mask_cosmics(read, shape, verbose=True, **keywords)
     return Detection(mask, list(counts))
+
+
+def _trace(read: Read, shape: tuple[int, int], keywords: Parameters) -> Detection:
+    """Seeds by L.A.Cosmic, grown by the net of `lightmask.detect`."""
+    mask, events = trace_in_bands(read, shape, **keywords)
+    count = int(np.count_nonzero(mask))
+    print(f"{count} cosmic pixels in {events.pixels.size} events")
+    return Detection(mask, [count])
 
 
 def _ccdproc(read: Read, shape: tuple[int, int], keywords: Parameters) -> Detection:
@@ -155,5 +177,6 @@ def _ccdproc(read: Read, shape: tuple[int, int], keywords: Parameters) -> Detect
 
 DETECTORS: dict[str, Callable[[Read, tuple[int, int], Parameters], Detection]] = {
     "lightmask": _lightmask,
+    "trace": _trace,
     "ccdproc": _ccdproc,
 }

@@ -34,6 +34,7 @@ from lightmask.fits import (
     whole_file,
     write,
 )
+from lightmask.masks.cosmicrays import used
 from lightmask.masks.flags import Flags, count_text
 from lightmask.masks.inherited import Inherited, inherited
 from lightmask.masks.nodata import WithoutData, without_data
@@ -41,7 +42,7 @@ from lightmask.masks.planes import Raised
 from lightmask.masks.provenance import add_card, add_source
 from lightmask.masks.search import flag_pixels, statistics
 from lightmask.messages import timed, warn
-from lightmask.night import AUTO, QUALITY_COLUMNS, Readout, camera_of, number, readout
+from lightmask.night import AUTO, QUALITY_COLUMNS, Readout, camera_of, number, readout, with_preset
 from lightmask.quality import (
     Cause,
     Events,
@@ -366,7 +367,18 @@ class _Search:
             "egain": other if isinstance(other, int | float) and other > 0 and other != gain else None,
             "spectrum": spectrum_card(cards),
             "noise_check": self._noise_check,
+            "best": self._of_best() if self.config["cosmic_rays"]["preset"] == "chapter" else None,
         }
+
+    def _of_best(self) -> tuple[float, float] | None:
+        """Return the gain [e-/adu] and the read noise [e-] that the preset `best` would use."""
+        try:
+            how = readout(with_preset(self.config, "best"), self.image.header, self.image.own, self.image.data.shape)
+        except FrameError:  # a keyword that it would need is no number: that preset would report it
+            return None
+        one = how.amplifiers[0]
+        gain = measured_gain(self.image.data, one.readnoise, how.window) if one.gain is None else one.gain
+        return gain / how.exposure, one.readnoise
 
     @property
     def _noise_check(self) -> str:
@@ -459,7 +471,7 @@ class _Variance:
 
 def _parameters(settings: Mapping[str, Any], how: Readout) -> dict[str, Any]:
     """Return what cards say of a search: the numbers of each amplifier in the place of settings."""
-    found = dict(settings)
+    found = used(settings)
     if len(how.amplifiers) == 1:
         (one,) = how.amplifiers
         found |= {"gain": (one.gain or 1) / how.exposure, "readnoise": one.readnoise, "satlevel": one.satlevel}

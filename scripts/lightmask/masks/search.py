@@ -21,7 +21,7 @@ from lightmask.night import Amplifier, Readout
 # 64-bit pixels with NaN among them, where float32 takes a third; flags of all pixels, what is found, and what is
 # found without known bad pixels; and before that tiles from which compression is undone, some rows at a time.
 BASE_BYTES = 150_000_000
-BYTES_HELD = {"lightmask": 36, "ccdproc": 96}
+BYTES_HELD = {"lightmask": 36, "trace": 36, "ccdproc": 96}
 BYTES_OF_FLAGS = 4.5
 BYTES_OF_TILES = 26
 PART_OF_LINE = 0.3
@@ -41,8 +41,9 @@ def flag_pixels(
 ) -> tuple[NDArray[np.int16], list[int]]:
     """Find every reason not to trust a pixel of an image.
 
-    What the detector finds is COSMIC where it also finds it with known bad pixels withheld (chapter 8.3 of
-    the CCD reduction guide), and SUSPECT elsewhere; both are what chapter 8.5 finds.
+    What L.A.Cosmic finds is COSMIC where it also finds it with known bad pixels withheld (chapter 8.3 of
+    the CCD reduction guide), and SUSPECT elsewhere; both are what chapter 8.5 finds. From `trace` they are
+    withheld at once.
 
     Parameters
     ----------
@@ -108,6 +109,8 @@ def _search(
 ) -> list[int]:
     """Write COSMIC and SUSPECT of planes of an image into its flags; return the pixels of each iteration."""
     own = [] if inherited is None else [inherited]
+    if cosmicrays.is_trace(given):  # which needs no second look without them
+        own, static = own if static is None else [*own, static], None
     iterations: list[int] = []
     counted = [np.zeros(length, int) for length in found.shape]
     for plane in planes:

@@ -2,7 +2,7 @@
 
 from lightmask.night import cameras, names, quantities
 from lightmask.night.cameras import Camera, camera_of
-from lightmask.night.configuration import validated
+from lightmask.night.configuration import OF_LACOSMIC, preset_text, validated, with_preset
 from lightmask.night.matching import FLAG_OF_KIND
 from lightmask.night.names import from_cell
 from lightmask.night.qualities import QUALITY_COLUMNS
@@ -28,6 +28,7 @@ __all__ = [
     "FRAME_COLUMNS",
     "GAIN",
     "NOT_YET",
+    "OF_LACOSMIC",
     "PIXEL_SIZES",
     "QUALITY_COLUMNS",
     "READNOISE",
@@ -50,6 +51,7 @@ __all__ = [
     "matching",
     "names",
     "number",
+    "preset_text",
     "quantities",
     "rate_unit",
     "readout",
@@ -58,6 +60,7 @@ __all__ = [
     "summary_rows",
     "types",
     "validated",
+    "with_preset",
     "within",
     "write_csv",
     "write_quality",

@@ -49,6 +49,24 @@ GONE = {
     "found without them only; `masked` says which of the two MASK has"
 }
 """Keys that there were once, with what to do about them."""
+BEST = {"sky": "auto", "cosmic_rays": dict.fromkeys(("gain", "readnoise", "satlevel"), "auto") | {"detector": "trace"}}
+PRESETS: dict[str, Config] = {"chapter": {}, "best": BEST}
+"""What is taken where a configuration says nothing, beside the defaults of the schema."""
+OF_LACOSMIC = (
+    "sigclip",
+    "sigfrac",
+    "objlim",
+    "niter",
+    "sepmed",
+    "cleantype",
+    "fsmode",
+    "psfmodel",
+    "psffwhm",
+    "psfsize",
+    "psfk",
+    "psfbeta",
+)
+"""Keys of cosmic_rays that the detector `trace` does not use."""
 DEEPEST = 20
 """Levels of sections and lists inside each other."""
 
@@ -82,12 +100,15 @@ def validated(config: Config) -> Config:
     from jsonschema import Draft202012Validator
 
     _check_size(config)
+    asked = _section(config, "cosmic_rays")
+    preset = asked.get("preset", "chapter")
+    config = merged(PRESETS.get(preset, {}) if isinstance(preset, str) else {}, config) if asked else config
     complete = _completed(config, schema())
     validator = Draft202012Validator(schema())
     problems = [text for error in validator.iter_errors(complete) for text in _explained(error)]
     if isinstance(complete, dict):
         problems += [*_unusable(complete), *_without_unit(complete), *_other_quantities(complete)]
-        problems += _reversed(complete)
+        problems += [*_reversed(complete), *_unused(asked, complete)]
     problems = problems or list(_unwritable(complete))
     if problems:
         raise ValueError("\n".join(sorted(map(printable, problems))))
@@ -122,6 +143,43 @@ def _add_cameras(complete: Config, given: Config) -> None:
         if key not in asked[section]:
             more = [keyword for kind in kinds for keyword in keywords[kind]]
             complete[section][key] = list(dict.fromkeys([*complete[section][key], *more]))
+
+
+def preset_text(config: Config) -> str:
+    """Return the name of the preset of a checked configuration, and the keys that differ from it.
+
+    Parameters
+    ----------
+    config : dict
+        As from `validated`.
+
+    Returns
+    -------
+    str
+    """
+    chosen = config["cosmic_rays"]
+    preset = PRESETS[chosen["preset"]]
+    of_preset = _completed(merged(preset, {"cosmic_rays": {"preset": chosen["preset"]}}), schema())
+    changed = [key for key, value in chosen.items() if value != of_preset["cosmic_rays"][key]]
+    changed += [key for key in preset if key != "cosmic_rays" and config[key] != of_preset[key]]
+    return f"{chosen['preset']}, with other {', '.join(changed)}" if changed else str(chosen["preset"])
+
+
+def with_preset(config: Config, preset: str) -> Config:
+    """Return a checked configuration with what a preset has of gain, read noise and the like.
+
+    Parameters
+    ----------
+    config : dict
+        As from `validated`.
+    preset : {'best'}
+
+    Returns
+    -------
+    dict
+    """
+    of_detector = PRESETS[preset]["cosmic_rays"]
+    return {**config, "cosmic_rays": {**config["cosmic_rays"], **of_detector, "preset": preset}}
 
 
 def of_run(config: Config, work: str | os.PathLike[str] = ".") -> Config:
@@ -298,6 +356,24 @@ def _unusable(config: Config, above: str = "") -> Iterator[str]:
             lengths = {len(row) for row in value} | {len(value)}
             if len(lengths) > 1 or 0 in {length % 2 for length in lengths}:
                 yield f"configuration: {above}{key}: found {_shown(value)}; expected rows of one odd length, as many"
+
+
+def _section(config: Any, key: str) -> Config:
+    """Return a section of a configuration, empty where there is none."""
+    found = config.get(key) if isinstance(config, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _unused(asked: Config, config: Config) -> Iterator[str]:
+    """Find keys that a user set, and the detector does not use."""
+    if _section(config, "cosmic_rays").get("detector") != "trace":
+        return
+    for key in OF_LACOSMIC:
+        if key in asked:
+            yield (
+                f"configuration: cosmic_rays.{key}: found {_shown(asked[key])}; expected no such key, as the "
+                "detector trace does not use it; take it out, or set cosmic_rays: detector to lightmask"
+            )
 
 
 def _reversed(config: Config) -> Iterator[str]:

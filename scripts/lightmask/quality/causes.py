@@ -12,6 +12,8 @@ LEAST_PIXELS = 50
 LEAST_STARS = 3
 SAMPLED_BADLY = 1.45
 """Full width of stars, in pixels, below which L.A.Cosmic takes them for cosmic rays whatever it is given."""
+LEAST_OF_TRACE = 1.15
+"""The same, for the detector `trace`."""
 NARROW = 1.75
 """Full width of stars, in pixels, below which a limit of 20 does not save them."""
 SHARE_OF_FLAGGED = 0.02
@@ -19,6 +21,7 @@ EXTRA_SECONDS = 30
 """That an image collects cosmic rays beyond its exposure time, while it is read out."""
 
 
+LOOK = "look at the picture, and compare several exposures"
 SET_AMPLIFIERS = "set amplifiers to its parts, as [{section: '[1:512,1:1024]', readnoise: 12}, ...]"
 
 
@@ -81,7 +84,8 @@ def causes(measured: Mapping[str, Any], limits: Mapping[str, Any], given: Mappin
         ``gain`` (e-/adu), ``readnoise`` (e-), ``satlevel`` (e-) and other parameters of the detector, ``cards``,
         what the header says of gain, read noise and unit, as a text, ``egain``, another gain of the header, or
         None, ``spectrum``, the card that says that it is a spectrum, and ``noise_check``: where it is ``off``, a noise
-        that is not that of the model is no cause, and hides no other.
+        that is not that of the model is no cause, and hides no other; ``best``, the gain and the read noise that the
+        preset of that name would use, or None.
 
     Returns
     -------
@@ -105,7 +109,7 @@ def causes(measured: Mapping[str, Any], limits: Mapping[str, Any], given: Mappin
     if not found:
         found += _of_places(measured, limits, given)
     if not found:
-        found += _of_rate(measured, limits)
+        found += _of_rate(measured, limits, given)
     order = list(NAMES)
     return sorted(found, key=lambda cause: order.index(cause.name))
 
@@ -167,11 +171,19 @@ def _noise_text(ratio: float, limits: Any, given: Mapping[str, Any]) -> str:
 
 def _noise_remedy(measured: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     if given["egain"]:
-        return "set cosmic_rays: gain to EGAIN"
+        return "set cosmic_rays: gain to EGAIN" + _of_best(given)
     fitting = f"set cosmic_rays: gain to {measured['fitting_gain']:.3g}, or readnoise or unit to what it is"
     if measured["noise_ratio"] < 1:
-        return f"subtract the bias if it is still in the frame, or {fitting}"
-    return fitting
+        return f"subtract the bias if it is still in the frame, or {fitting}" + _of_best(given)
+    return fitting + _of_best(given)
+
+
+def _of_best(given: Mapping[str, Any]) -> str:
+    """Return what the preset `best` would do about a noise, as the end of a remedy."""
+    if not given["best"]:
+        return ""
+    gain, readnoise = given["best"]
+    return f", or preset to best, which uses a gain of {gain:.3g} e-/adu and a read noise of {readnoise:.3g} e-"
 
 
 def _spectrum(measured: Mapping[str, Any], given: Mapping[str, Any]) -> Cause:
@@ -207,11 +219,12 @@ def _of_places(measured: Mapping[str, Any], limits: Mapping[str, Any], given: Ma
             _remedy_for_stars(fwhm, given),
         )
         return
-    if fwhm < limits["sampling"] and (fwhm < SAMPLED_BADLY or hit > SHARE_OF_FLAGGED):
+    least = LEAST_OF_TRACE if given["detector"] == "trace" else limits["sampling"]
+    if fwhm < least and (fwhm < SAMPLED_BADLY or hit > SHARE_OF_FLAGGED):
         yield Cause(
             "sampling",
-            f"its stars are {fwhm:.2g} pixels wide, expected {limits['sampling']:g} at least: L.A.Cosmic cannot tell "
-            "them from cosmic rays",
+            f"its stars are {fwhm:.2g} pixels wide, expected {least:g} at least: the detector cannot tell them from "
+            "cosmic rays",
             _remedy_for_stars(fwhm, given),
         )
     if number(measured["ceiling"]) > 0:
@@ -237,7 +250,7 @@ def _of_places(measured: Mapping[str, Any], limits: Mapping[str, Any], given: Ma
         return
     if measured["cosmic_pixels"] < LEAST_PIXELS:
         return
-    for name, share, chance, text, remedy in _shares(measured):
+    for name, share, chance, text, remedy in _shares(measured, given):
         if measured["events"] < LEAST_EVENTS and name != "trails":
             continue
         if share > limits[LIMITS_OF[name]] and share > 1.5 * chance + 2 * math.sqrt(chance / measured["events"]):
@@ -259,7 +272,7 @@ def _of_places(measured: Mapping[str, Any], limits: Mapping[str, Any], given: Ma
 LIMITS_OF = {"trails": "in_trails", "rim": "in_rim", "lines": "in_lines", "sources": "on_sources"}
 
 
-def _shares(measured: Mapping[str, Any]) -> Iterator[tuple[str, float, float, str, str]]:
+def _shares(measured: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[tuple[str, float, float, str, str]]:
     """Yield places of cosmic-ray pixels: name, share of them, share of the image, text, remedy."""
     yield (
         "trails",
@@ -282,22 +295,28 @@ def _shares(measured: Mapping[str, Any]) -> Iterator[tuple[str, float, float, st
         "are in straight lines: edges, columns or rows",
         "put bad columns and edges into the flat mask",
     )
-    text, remedy = "sit on sources: are stars taken for cosmic rays?", "raise cosmic_rays: objlim or sigclip"
+    text = "sit on sources: are stars taken for cosmic rays?"
+    is_trace = given["detector"] == "trace"
+    remedy = LOOK if is_trace else "raise cosmic_rays: objlim or sigclip, or set detector to trace"
     yield "sources", measured["on_sources"], 0.0, text, remedy
     yield "sources", measured["on_extended"], measured["extended"], text, remedy
 
 
 def _remedy_for_stars(fwhm: float, given: Mapping[str, Any]) -> str:
     """Return what helps, by the table of docs/quality.md that `make quality` prints."""
+    if given["detector"] == "trace":
+        return LOOK
     objlim, enough = (20, "") if fwhm >= NARROW else (40, " (below 1.6 pixels that is not enough)" * (fwhm < 1.6))
     if given["objlim"] < objlim:
-        return f"set cosmic_rays: objlim to {objlim}{enough}"
+        return f"set cosmic_rays: objlim to {objlim}{enough}, or detector to trace"
     return (
-        "compare several exposures: no parameter of L.A.Cosmic helps" if enough else "raise cosmic_rays: objlim further"
+        "compare several exposures, or set cosmic_rays: detector to trace: no parameter of L.A.Cosmic helps"
+        if enough
+        else "raise cosmic_rays: objlim further, or set detector to trace"
     )
 
 
-def _of_rate(measured: Mapping[str, Any], limits: Mapping[str, Any]) -> Iterator[Cause]:
+def _of_rate(measured: Mapping[str, Any], limits: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Cause]:
     """Yield a rate of events that nature does not have."""
     area, unit = "event_rate_area", "per cm² and s"
     if not number(measured["area_seconds"]) > 0:
@@ -312,11 +331,12 @@ def _of_rate(measured: Mapping[str, Any], limits: Mapping[str, Any]) -> Iterator
         yield Cause(
             "many",
             f"{events} cosmic rays are {rate:.2g} {unit}, expected {least:g} to {most:g}",
-            "look at the picture, and raise cosmic_rays: sigclip",
+            LOOK if given["detector"] == "trace" else "look at the picture, and raise cosmic_rays: sigclip",
         )
     elif events < least * amount - 5 * math.sqrt(least * amount):
         yield Cause(
             "few",
             f"{events} cosmic rays are {rate:.2g} {unit}, expected {least:g} to {most:g}",
-            "lower cosmic_rays: sigclip, unless cosmic rays were removed before",
+            ("check cosmic_rays: gain" if given["detector"] == "trace" else "lower cosmic_rays: sigclip")
+            + ", unless cosmic rays were removed before",
         )

@@ -9,7 +9,7 @@ Shape = Sequence[int] | None
 #   million pixels       1.05   4.2   16.8
 #   lightmask            0.63  0.88    2.6
 #   ccdproc               4.5    14     50
-SECONDS = {"lightmask": (0.5, 0.15), "ccdproc": (1.5, 3.5)}
+SECONDS = {"lightmask": (0.5, 0.15), "trace": (0.6, 0.25), "ccdproc": (1.5, 3.5)}
 # The same for a mask that is made: any mask, and per million pixels of each source. Two flats, and ten
 # darks, of 16.8 million pixels take 11 s and 156 s where more runs than there are cores.
 MAKING = (1.5, 1.0)

@@ -182,7 +182,7 @@ def table(rows: Iterable[Mapping[str, Any]], seconds: float, where: Mapping[str,
     seconds : float
         How long the run took.
     where : dict
-        What the results are, and where.
+        What it was made with, what the results are, and where.
     """
     rows = list(rows)
     masked = [row for row in rows if row["pixels"]]

@@ -13,7 +13,7 @@ from lightmask import messages
 from lightmask.errors import FrameError, needed
 from lightmask.fits import files
 from lightmask.masks import sources
-from lightmask.night import NOT_YET, inventory, remarked
+from lightmask.night import NOT_YET, inventory, preset_text, remarked
 from lightmask.show import draw_files, read_summary
 from lightmask.workflow import locks, logs, nested, progress
 from lightmask.workflow.night import Night, Wildcards
@@ -257,7 +257,8 @@ class Run:
         if self.night.config["pictures"]:
             where["pictures"] = "pictures"
         places = {what: str(self._place(name)) for what, name in where.items()}
-        self.logger.info(progress.table(rows, seconds, places))
+        settings = {"preset": preset_text(self.night.config)}
+        self.logger.info(progress.table(rows, seconds, settings | places))
 
     def end_with_failures(self) -> None:
         """Summarise a night of which frames failed, which keep rule summarise from running, and report all."""

@@ -1,0 +1,308 @@
+"""How right masks are: the tables of docs/accuracy.md.
+
+    python tests/benches/bench_truth.py          # real and simulated images; what make truth does
+    python tests/benches/bench_truth.py binned   # the sets whose names contain a word
+
+Truth is injected into real frames and into simulated ones, or known from other exposures. For each real camera
+the net has weights that were trained without it. With PEERS=1, deepCR and Cosmic-CoNN stand beside.
+"""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before anything that might start threads is imported
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+TRAINING = CHECKOUT / "scripts/training"
+sys.path[:0] = [str(CHECKOUT / "scripts"), str(CHECKOUT / "tests"), str(TRAINING)]
+
+import frames
+import numpy as np
+from astropy.io import fits
+from frames import DATA, SQUARE
+from scenes import simulated
+from scipy import ndimage
+
+from lightmask.detect import detect_cosmics, net, trace_cosmics
+from lightmask.truth import LEAST_OF_RAY, MOST_OF_NONE, Score, Sensor, inject, scaled, score, tracks
+
+RAYS = 200e-6  # per pixel of an unbinned frame
+VERSIONS = 2  # of each real frame, each with its own rays
+SIDE = 768  # of simulated images
+IMAGES = 4  # of each simulated set
+CLEAN = 24  # images without rays
+BRIGHT = 30  # contrast of a star whose core counts [sigma]
+
+
+@dataclass
+class Case:
+    """An image, what is known of its camera, and the truth."""
+
+    image: np.ndarray
+    bad: np.ndarray
+    gain: float
+    readnoise: float
+    satlevel: float
+    hit: np.ndarray
+    free: np.ndarray
+    event: np.ndarray | None
+    cores: np.ndarray
+
+
+def chapter(case):
+    """Return what chapter 8.5 flags."""
+    return detect_cosmics(case.image, gain=1, readnoise=10, sigclip=8).crmask
+
+
+def best_lacosmic(case):
+    """Return what L.A.Cosmic flags with the right numbers and the thresholds that are best for all sets."""
+    return detect_cosmics(
+        case.image,
+        case.bad,
+        gain=case.gain,
+        readnoise=case.readnoise,
+        satlevel=case.satlevel,
+        sigclip=8,
+        sigfrac=0.1,
+    ).crmask
+
+
+def trace(case):
+    """Return what `trace_cosmics` flags."""
+    return trace_cosmics(case.image, case.bad, gain=case.gain, readnoise=case.readnoise, satlevel=case.satlevel).crmask
+
+
+METHODS: dict[str, Callable[[Case], np.ndarray]] = {
+    "chapter 8.5": chapter,
+    "best L.A.Cosmic": best_lacosmic,
+    "trace": trace,
+}
+
+
+@contextmanager
+def weights(camera: str | None) -> Iterator[None]:
+    """Use weights that know nothing of a camera."""
+    before = net.FILE
+    if camera:
+        net.FILE = frames.without(next(fold for fold, cameras in frames.FOLDS.items() if camera in cameras))
+    net.layers.cache_clear()
+    try:
+        yield
+    finally:
+        net.FILE = before
+        net.layers.cache_clear()
+
+
+def stars(frame: frames.Frame, near_ray: np.ndarray) -> np.ndarray:
+    """Return the brightest pixels of bright stars of a real frame, where no ray is."""
+    light = frames.median(frame.image)
+    smooth = ndimage.gaussian_filter(frame.image, 1)
+    contrast = (frame.image - light) * frame.gain / frames.pixel_noise(frame.image, frame.gain, frame.readnoise)
+    peak = (smooth == ndimage.maximum_filter(smooth, 7)) & (contrast > BRIGHT)
+    away = ndimage.binary_dilation(near_ray | frame.unjudged | frame.bad, SQUARE, iterations=3)
+    return np.argwhere(peak & ~away)
+
+
+def injected(frame: frames.Frame, number: int, per_pixel: float) -> Case:
+    """Return a frame with real tracks in it."""
+    rng = np.random.default_rng([11, *frame.name.encode(), number])
+    real = frames.footprints()
+    many = int(per_pixel * frame.image.size)
+    chosen = scaled(rng, [real[place] for place in rng.integers(0, len(real), many)], frame.noise)
+    found = inject(rng, frame.image.shape, chosen)
+    image = (frame.image + found.charge / frame.gain).astype(np.float32)
+    noise = frames.pixel_noise(frame.image, frame.gain, frame.readnoise)
+    judged = ~frame.unjudged & ~frame.bad
+    hit, free = (found.charge >= LEAST_OF_RAY * noise) & judged, (found.charge < MOST_OF_NONE * noise) & judged
+    cores = stars(frame, found.charge > MOST_OF_NONE * noise)
+    return Case(image, frame.bad, frame.gain, frame.readnoise, frame.satlevel, hit, free, found.event, cores)
+
+
+def natural(frame: frames.Frame) -> Case:
+    """Return a frame with its own rays, which other exposures show."""
+    judged = ~frame.bad
+    judged[:4] = judged[-4:] = judged[:, :4] = judged[:, -4:] = False
+    hit, free = frame.rays & judged, ~frame.unjudged & ~frame.rays & judged
+    event, _ = ndimage.label(frame.rays, SQUARE)
+    return Case(
+        frame.image, frame.bad, frame.gain, frame.readnoise, frame.satlevel, hit, free, event, stars(frame, frame.rays)
+    )
+
+
+def of_sky(seed: list[int], rays: int, kind: str, fwhm: float) -> Case:
+    """Return a simulated image with generated tracks, or with none."""
+    rng = np.random.default_rng(seed)
+    sky = simulated(rng, SIDE, kind, fwhm)
+    noise = float(np.sqrt(sky.sky + sky.readnoise**2))
+    sensor = Sensor(tilt=rng.uniform(0, 1.2))
+    found = inject(rng, (SIDE, SIDE), scaled(rng, tracks(rng, rays, sensor), noise))
+    image = (sky.exposed(rng, found.charge) / sky.gain).astype(np.float32)
+    of_pixel = np.sqrt(sky.light + sky.readnoise**2)
+    hit, free = found.charge >= LEAST_OF_RAY * of_pixel, found.charge < MOST_OF_NONE * of_pixel
+    y, x = sky.cores.T
+    near_ray = ndimage.binary_dilation(~free, SQUARE, iterations=3)
+    bright = (sky.light[y, x] - sky.sky > BRIGHT * of_pixel[y, x]) & ~near_ray[y, x]
+    none = np.zeros(image.shape, bool)
+    return Case(image, none, sky.gain, sky.readnoise, sky.satlevel * 0.98, hit, free, found.event, sky.cores[bright])
+
+
+def real_sets() -> Iterator[tuple[str, str | None, Callable[[], list[Case]]]]:
+    """Yield names of sets, the camera that the net must not know, and what makes their images."""
+
+    def of_camera(camera: str, is_binned: bool) -> list[Case]:
+        return [
+            injected(frame.binned() if is_binned else frame, number, RAYS * (2 if is_binned else 1))
+            for frame in frames.frames(camera)
+            for number in range(VERSIONS)
+        ]
+
+    for camera in frames.CAMERAS:
+        for is_binned in (False, True):
+            name = f"{camera}{', binned 2x2' if is_binned else ''}"
+            yield name, camera, lambda camera=camera, is_binned=is_binned: of_camera(camera, is_binned)
+    yield "efosc2, its own rays", "efosc2", lambda: [natural(frame) for frame in frames.frames("efosc2")]
+
+
+SIMULATED = {
+    "FWHM 1.2": ("round", 1.2),
+    "FWHM 1.6": ("round", 1.6),
+    "FWHM 2.5": ("round", 2.5),
+    "FWHM 4": ("round", 4.0),
+    "FWHM 8": ("round", 8.0),
+    "trailed, FWHM 1.5": ("trailed", 1.5),
+    "trailed, FWHM 3": ("trailed", 3.0),
+    "defocused, FWHM 2": ("defocused", 2.0),
+}
+
+
+def simulated_sets() -> Iterator[tuple[str, str | None, Callable[[], list[Case]]]]:
+    """Yield sets of simulated images, none of which is among those of the training."""
+    for place, (name, (kind, fwhm)) in enumerate(SIMULATED.items()):
+        yield (
+            f"simulated, {name}",
+            None,
+            lambda place=place, kind=kind, fwhm=fwhm: [
+                of_sky([12, place, number], 120, kind, fwhm) for number in range(IMAGES)
+            ],
+        )
+
+
+def row(name: str, method: str, total: Score, took: float) -> str:
+    """Return a row of the table."""
+    return (
+        f"| {name} | {method} | {total.precision:.3f} | {total.recall:.3f} | {total.f1:.3f} "
+        f"| {total.events_found} of {total.events} | {total.cores_touched} of {total.cores} | {took:.3f} |"
+    )
+
+
+def print_sets(sets: Iterator[tuple[str, str | None, Callable[[], list[Case]]]], words: list[str]) -> None:
+    """Print the table of some sets, and the mean of each method."""
+    print("| set | method | precision | recall | F1 | events found | star cores touched | s/Mpix |")
+    print("|---|---|---|---|---|---|---|---|")
+    totals: dict[str, list[Score]] = {method: [] for method in METHODS}
+    for name, camera, made in sets:
+        if words and not any(word in name for word in words):
+            continue
+        cases = made()
+        with weights(camera):
+            for method, function in METHODS.items():
+                total, started = Score(), time.perf_counter()
+                masks = [function(case) for case in cases]
+                took = (time.perf_counter() - started) / sum(case.image.size for case in cases) * 1e6
+                for case, mask in zip(cases, masks, strict=True):
+                    total += score(mask, case.hit, case.free, case.event, case.cores)
+                totals[method].append(total)
+                print(row(name, method, total, took), flush=True)
+    for method, scores in totals.items():
+        if scores:
+            whole = sum(scores, Score())
+            mean, least = np.mean([each.f1 for each in scores]), min(each.f1 for each in scores)
+            print(
+                f"| mean of {len(scores)} sets | {method} | {np.mean([each.precision for each in scores]):.3f} "
+                f"| {np.mean([each.recall for each in scores]):.3f} | {mean:.3f} (least {least:.3f}) "
+                f"| {whole.events_found} of {whole.events} | {whole.cores_touched} of {whole.cores} | |"
+            )
+
+
+def print_clean() -> None:
+    """Print what is found on simulated images without rays."""
+    print("\n| images without rays | method | events per Mpix | pixels per Mpix |\n|---|---|---|---|")
+    for method, function in METHODS.items():
+        events = pixels = size = 0
+        for number in range(CLEAN):
+            rng = np.random.default_rng([13, number])
+            case = of_sky(
+                [14, number],
+                0,
+                str(rng.choice(("round", "trailed", "defocused"), p=(0.7, 0.2, 0.1))),
+                float(np.exp(rng.uniform(*np.log((1.2, 8))))),
+            )
+            mask = function(case)
+            events += ndimage.label(mask, SQUARE)[1]
+            pixels, size = pixels + int(mask.sum()), size + mask.size
+        print(f"| {CLEAN} | {method} | {events / size * 1e6:.2f} | {pixels / size * 1e6:.1f} |", flush=True)
+
+
+def print_hst() -> None:
+    """Print how well masks agree with IRAF's: no truth, as L.A.Cosmic made it."""
+    image = frames.read("hst-wfpc2/hst_im_ext3.fits")
+    iraf = fits.getdata(DATA / "hst-wfpc2/hst_im_ext3_iraf_mask.fits") > 0
+    near = ndimage.binary_dilation(iraf, SQUARE)
+    none = np.zeros(image.shape, bool)
+    case = Case(image, none, 7.0, 5.0, 3500.0 * 7, iraf, ~iraf, None, np.zeros((0, 2), int))
+    beside = "precision, a pixel beside counts | recall, so"
+    print(f"\n| HST WFPC2 against IRAF's mask | pixels | precision | recall | {beside} |")
+    print("|---|---|---|---|---|---|")
+    for method, function in METHODS.items():
+        mask = function(replace(case))
+        wide = ndimage.binary_dilation(mask, SQUARE)
+        both, flagged = (mask & iraf).sum(), max(mask.sum(), 1)
+        print(
+            f"| {method} | {mask.sum()} | {both / flagged:.3f} | {both / iraf.sum():.3f} "
+            f"| {(mask & near).sum() / flagged:.3f} | {(wide & iraf).sum() / iraf.sum():.3f} |"
+        )
+
+
+def print_muon() -> None:
+    """Print which part of a long muon is found, and in how many events."""
+    name = "EFOSC.2022-01-28T05.05.25.843.fits"
+    frame = next(frame for frame in frames.frames("efosc2") if frame.name == name)
+    place = np.s_[815:840, 418:497]
+    light = frames.median(frame.image)
+    contrast = (frame.image - light) * frame.gain / frames.pixel_noise(frame.image, frame.gain, frame.readnoise)
+    label, _ = ndimage.label((contrast > 4)[place], SQUARE)
+    track = label == np.bincount(label[label > 0]).argmax()
+    print(f"\n| a muon in {name} | of {track.sum()} pixels above 4 sigma | events |\n|---|---|---|")
+    case = natural(frame)
+    with weights("efosc2"):
+        for method, function in METHODS.items():
+            mask = function(case)
+            events, _ = ndimage.label(mask, SQUARE)
+            names = np.unique(events[place][track & mask[place]])
+            print(f"| {method} | {(mask[place] & track).sum()} | {names.size} |")
+
+
+def main() -> None:
+    """Print the tables."""
+    words = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    if DATA.is_dir():
+        print_sets(real_sets(), words)
+    else:
+        print(f"No real frames in {DATA}.")
+    print()
+    print_sets(simulated_sets(), words)
+    if not words or "clean" in words:
+        print_clean()
+    if DATA.is_dir() and not words:
+        print_hst()
+        print_muon()
+
+
+if __name__ == "__main__":
+    main()
