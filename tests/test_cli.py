@@ -1,6 +1,7 @@
 """The command `lightmask`, as a user starts it."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -37,6 +38,25 @@ def test_a_folder_of_any_name_is_masked(name, tmp_path):
     assert sorted(path.name for path in (tmp_path / "work/results/masked").iterdir()) == ["a.fits", "b.fits"]
     assert (tmp_path / "work/results/regions/a.fits.reg").exists()
     assert not (tmp_path / "work/results/pictures").exists()
+
+
+def test_a_preset_is_an_option_and_the_end_of_a_run_names_it(tmp_path):
+    write_night(tmp_path / "night")
+    options = ["night", "--cores", 2, "--config", "pictures=false"]
+    run = lightmask("run", *options, "--preset", "best", cwd=tmp_path)
+    assert run.returncode == 0 and re.search("^preset +best$", run.stdout, re.MULTILINE), run.stdout
+    assert fits.getheader(tmp_path / "results/masked/a.fits")["LIGHTMASK DETECTOR"] == "trace"
+    again = lightmask("run", *options, "cosmic_rays={sigclip: 9}", cwd=tmp_path)
+    assert again.returncode == 0 and re.search("^preset +chapter, with other sigclip$", again.stdout, re.MULTILINE)
+    assert fits.getheader(tmp_path / "results/masked/a.fits")["LIGHTMASK DETECTOR"] == "lightmask"
+    both = lightmask("run", *options, "cosmic_rays={sigclip: 9}", "--preset", "best", cwd=tmp_path)
+    assert both.returncode == 1
+    assert both.stdout == (
+        "--preset: found best beside --config cosmic_rays=..., expected one of them; write "
+        "--config 'cosmic_rays={preset: best, ...}'\n"
+    )
+    scan = lightmask("scan", "night", "--preset", "best", cwd=tmp_path)
+    assert "measured" in scan.stdout
 
 
 def test_other_options_are_those_of_snakemake_and_so_is_the_status(tmp_path):

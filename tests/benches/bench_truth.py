@@ -2,11 +2,13 @@
 
     python tests/benches/bench_truth.py          # real and simulated images; what make truth does
     python tests/benches/bench_truth.py binned   # the sets whose names contain a word
+    python tests/benches/bench_truth.py --card   # also write the card of the weights
 
 Truth is injected into real frames and into simulated ones, or known from other exposures. For each real camera
 the net has weights that were trained without it. With PEERS=1, deepCR and Cosmic-CoNN stand beside.
 """
 
+import json
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything that might start threads is imported
@@ -193,6 +195,71 @@ def simulated_sets() -> Iterator[tuple[str, str | None, Callable[[], list[Case]]
         )
 
 
+CARD = """\
+# Weights of `trace_cosmics`
+
+A net of {inputs} inputs, {hidden} hidden units and one output: how sure it is that a pixel belongs to a cosmic ray. \
+`lightmask.detect.net` says what the inputs are. Weights are whole numbers of 8 bits.
+
+## Trained on
+
+{all} pixels of {images} simulated images ({simulated} pixels), and of real frames with injected tracks, \
+{versions} times each (as they are, binned 2x2, and smoothed with new noise):
+
+| camera | pixels | from |
+|---|---|---|
+{cameras}
+
+Tracks are real ones (1,764 footprints of cosmic rays in darks of an ITL sensor, LSSTDESC/imSim, BSD-style licence), \
+and generated ones (`lightmask.truth.tracks`). Trained by `scripts/training/train.py` of commit {commit}, \
+with {packages}; seed and settings are in that file. `make train` does it again.
+
+## Scores
+
+For each real camera, weights were used that were trained without it; the simulated images are none of the training. \
+`make truth` prints the whole table, docs/accuracy.md explains it.
+
+{table}
+
+## Where it fails
+
+- Stars narrower than 1.2 pixels, and diffraction spikes and satellite trails in frames whose stars are narrower than \
+about 1.6 pixels: they are as sharp as muons.
+- Frames in which nearly all stars are trailed into thin lines, and no star could be measured.
+- Rays on the cores of bright stars, and faint ends of tracks below about 3 sigma.
+- Known bad pixels that are not in the mask: a hot pixel is as sharp as a cosmic ray.
+"""
+ORIGIN = {
+    "arcsat": "ARCSAT 0.5 m, marcosmarro/fitsimagereduction, BSD-3",
+    "catseye": "ARCSAT 0.5 m, mayaya111/arcsat_data",
+    "nickel": "Lick Nickel, allisoneto/pipnick, BSD-3",
+    "efosc2": "ESO NTT EFOSC2, jkrogager/PyNOT, MIT",
+}
+
+
+def write_card(lines: list[str]) -> None:
+    """Write the card of the weights, with the rows of the tables that are about them."""
+    record = json.loads(frames.RECORD.read_text(encoding="utf-8"))
+    rows = [line.replace("| trace |", "|", 1) for line in lines if "| trace |" in line]
+    head = (
+        "| set | precision | recall | F1 | events found | star cores touched | s/Mpix |\n|---|---|---|---|---|---|---|"
+    )
+    pixels = record["pixels"]
+    text = CARD.format(
+        inputs=net.OF_PIXEL + net.OF_IMAGE,
+        hidden=" and ".join(map(str, record["hidden"])),
+        all=f"{sum(pixels.values()):,}",
+        images=f"{record['simulated_images']:,}",
+        simulated=f"{pixels['simulated']:,}",
+        versions=record["versions_of_each_frame"],
+        cameras="\n".join(f"| {camera} | {pixels[camera]:,} | {ORIGIN[camera]} |" for camera in frames.CAMERAS),
+        commit=record["commit"],
+        packages=", ".join(" ".join(each) for each in record["packages"].items()),
+        table="\n".join([head, *rows]),
+    )
+    net.FILE.with_suffix(".md").write_text(text, encoding="utf-8")
+
+
 def row(name: str, method: str, total: Score, took: float) -> str:
     """Return a row of the table."""
     return (
@@ -201,8 +268,9 @@ def row(name: str, method: str, total: Score, took: float) -> str:
     )
 
 
-def print_sets(sets: Iterator[tuple[str, str | None, Callable[[], list[Case]]]], words: list[str]) -> None:
-    """Print the table of some sets, and the mean of each method."""
+def print_sets(sets: Iterator[tuple[str, str | None, Callable[[], list[Case]]]], words: list[str]) -> list[str]:
+    """Print the table of some sets, and the mean of each method; return its rows."""
+    lines = []
     print("| set | method | precision | recall | F1 | events found | star cores touched | s/Mpix |")
     print("|---|---|---|---|---|---|---|---|")
     totals: dict[str, list[Score]] = {method: [] for method in METHODS}
@@ -218,16 +286,19 @@ def print_sets(sets: Iterator[tuple[str, str | None, Callable[[], list[Case]]]],
                 for case, mask in zip(cases, masks, strict=True):
                     total += score(mask, case.hit, case.free, case.event, case.cores)
                 totals[method].append(total)
-                print(row(name, method, total, took), flush=True)
+                lines.append(row(name, method, total, took))
+                print(lines[-1], flush=True)
     for method, scores in totals.items():
         if scores:
             whole = sum(scores, Score())
             mean, least = np.mean([each.f1 for each in scores]), min(each.f1 for each in scores)
-            print(
+            lines.append(
                 f"| mean of {len(scores)} sets | {method} | {np.mean([each.precision for each in scores]):.3f} "
                 f"| {np.mean([each.recall for each in scores]):.3f} | {mean:.3f} (least {least:.3f}) "
                 f"| {whole.events_found} of {whole.events} | {whole.cores_touched} of {whole.cores} | |"
             )
+            print(lines[-1])
+    return lines
 
 
 def print_clean() -> None:
@@ -291,12 +362,15 @@ def print_muon() -> None:
 def main() -> None:
     """Print the tables."""
     words = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    lines = []
     if DATA.is_dir():
-        print_sets(real_sets(), words)
+        lines += print_sets(real_sets(), words)
     else:
         print(f"No real frames in {DATA}.")
     print()
-    print_sets(simulated_sets(), words)
+    lines += print_sets(simulated_sets(), words)
+    if "--card" in sys.argv:
+        write_card(lines)
     if not words or "clean" in words:
         print_clean()
     if DATA.is_dir() and not words:

@@ -18,7 +18,7 @@ from lightmask.fits.checksums import write
 from lightmask.fits.hdus import image_hdu
 from lightmask.fits.headers import Header
 from lightmask.night import configuration, matching
-from lightmask.night.configuration import of_run, schema, validated
+from lightmask.night.configuration import OF_LACOSMIC, merged, of_run, preset_text, schema, validated
 
 CONFIG_FILE = CHECKOUT / "config.yaml"
 OWN_KEYS = {"preset", "detector"}
@@ -238,6 +238,51 @@ def test_detection_has_the_names_and_defaults_of_ccdproc():
     expected = {name: p.default for name, p in theirs.items() if name not in NOT_CONFIGURABLE}
     ours = {key: value for key, value in validated({})["cosmic_rays"].items() if key not in OWN_KEYS}
     assert ours == expected | {"readnoise": 10, "sigclip": 8}
+
+
+OF_TRACE = {"detector": "trace", "gain": "auto", "readnoise": "auto", "satlevel": "auto"}
+
+
+def test_the_chapter_is_the_default_and_best_is_trace_with_what_headers_say():
+    chapter, best = (validated({"cosmic_rays": {"preset": name}}) for name in ("chapter", "best"))
+    assert chapter == validated({}) == validated({"cosmic_rays": None})
+    differing = {key for key in best["cosmic_rays"] if best["cosmic_rays"][key] != chapter["cosmic_rays"][key]}
+    assert differing == {"preset", *OF_TRACE} and best["sky"] == "auto" and chapter["sky"] == 0
+    assert {key: best["cosmic_rays"][key] for key in OF_TRACE} == OF_TRACE
+    assert [preset_text(each) for each in (chapter, best)] == ["chapter", "best"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"cosmic_rays": {"gain": 2.0}}, "best, with other gain"),
+        ({"sky": 12}, "best, with other sky"),
+        ({"cosmic_rays": {"detector": "lightmask", "sigclip": 5}}, "best, with other detector, sigclip"),
+    ],
+)
+def test_a_key_counts_before_the_preset(changes, text):
+    found = validated(merged({"cosmic_rays": {"preset": "best"}}, changes))
+    for key, value in changes.get("cosmic_rays", {}).items():
+        assert found["cosmic_rays"][key] == value
+    assert found["sky"] == changes.get("sky", "auto")
+    assert preset_text(found) == text
+
+
+@pytest.mark.parametrize("key", OF_LACOSMIC)
+@pytest.mark.parametrize("preset", [{"preset": "best"}, {"detector": "trace"}])
+def test_a_key_that_the_detector_does_not_use_is_refused(preset, key):
+    value = validated({})["cosmic_rays"][key]
+    with pytest.raises(
+        ValueError, match=rf"^configuration: cosmic_rays.{key}: found .* the detector trace does not use"
+    ):
+        validated({"cosmic_rays": {**preset, key: value}})
+    assert validated({"cosmic_rays": {key: value}})["cosmic_rays"][key] == value
+
+
+@pytest.mark.parametrize("preset", ["Best", "", 1, None, ["best"], {"best": 1}])
+def test_an_unknown_preset_is_refused(preset):
+    with pytest.raises(ValueError, match=r"configuration: cosmic_rays.preset: found .*; expected one of chapter, best"):
+        validated({"cosmic_rays": {"preset": preset}})
 
 
 NUMBERS = {where: part for where, part in parts(schema()) if {"number", "integer"} & {*np.atleast_1d(part.get("type"))}}

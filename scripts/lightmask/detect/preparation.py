@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.detect.arguments import Parameters
-from lightmask.detect.arrays import BoolArray, FloatArray, IndexArray
+from lightmask.detect.arrays import BoolArray, FloatArray, IndexArray, sorted_distinct
 from lightmask.detect.bounds import TileExtremes, tile_extremes
 from lightmask.detect.cleaning import CLEANING, mean
-from lightmask.detect.electrons import Electrons, Images, in_electrons
+from lightmask.detect.electrons import FEW, Electrons, Images, in_electrons
 from lightmask.detect.medians import Medians
 from lightmask.detect.windows import stacks
 
@@ -77,6 +77,12 @@ def _replace_not_finite(
         pixels = np.flatnonzero(wrong)
         if not pixels.size:
             continue
+        everything = sorted_distinct(np.concatenate([everything, pixels])) if everything.size else pixels
+        if pixels.size > image.size // FEW:  # a rim, perhaps: most of it has nothing finite near
+            is_far = _far_from_good(wrong).ravel()
+            far, pixels = pixels[is_far[pixels]], pixels[~is_far[pixels]]
+            if far.size:
+                image.ravel()[far] = finite_level(number)
         values = np.empty(pixels.size, np.float32)
         y, x = np.divmod(pixels, image.shape[1])
         for part, windows in stacks(image.shape, y, x, 1, CLEANING):
@@ -90,8 +96,18 @@ def _replace_not_finite(
                 around[empty] = finite_level(number)
             values[part] = around
         image.ravel()[pixels] = values
-        everything = np.union1d(everything, pixels)
     return everything
+
+
+def _far_from_good(wrong: BoolArray) -> BoolArray:
+    """Return the pixels around which nothing in 5x5 is good."""
+    far = wrong.copy()
+    for of_rows in (far, far.T):  # along one axis, then the other: what is outside of the image is not good either
+        before = of_rows.copy()
+        for step in range(1, CLEANING + 1):
+            of_rows[step:] &= before[:-step]
+            of_rows[:-step] &= before[step:]
+    return far
 
 
 def _bad_pixels(mask: NDArray[Any] | None, not_finite: IndexArray, shape: tuple[int, ...]) -> BoolArray | None:

@@ -42,7 +42,7 @@ from lightmask.masks.planes import Raised
 from lightmask.masks.provenance import add_card, add_source
 from lightmask.masks.search import flag_pixels, statistics
 from lightmask.messages import timed, warn
-from lightmask.night import AUTO, QUALITY_COLUMNS, Readout, camera_of, number, readout, with_preset
+from lightmask.night import AUTO, NO_READNOISE, QUALITY_COLUMNS, Readout, camera_of, number, readout, with_preset
 from lightmask.quality import (
     Cause,
     Events,
@@ -54,6 +54,7 @@ from lightmask.quality import (
     measured_gain,
     measured_noise,
     measured_quality,
+    measured_readnoise,
     of_noise,
     spectrum_card,
     write_regions,
@@ -79,6 +80,8 @@ REMEDIES = {
 """What to do where a reason masks too much."""
 HIDDEN_SKY = 1.15
 """Noise of a frame whose sky was subtracted, in that of the model, from which on ``sky: auto`` adds it."""
+MEASURED_READNOISE = 0.5, 60.0
+"""Between which a read noise in e- is taken that was measured: beyond, gain or unit must be wrong."""
 UNITS = {
     "gain": "[e-/adu]",
     "readnoise": "[e-]",
@@ -264,7 +267,7 @@ class _Search:
         image, lacking = self.image, without_data(self.image.data, self.image.header, self.config["no_data"])
         if lacking is not None:
             image = replace(image, data=WithoutData(image.data, lacking))
-        how = self._with_level(self._with_gain(how, image), image)
+        how = self._with_level(self._with_gain(_with_readnoise(how, image.data), image), image)
         self._remark(how.remarks)
         level, image = self._with_sky(how, image)
         noise = None
@@ -376,7 +379,7 @@ class _Search:
             how = readout(with_preset(self.config, "best"), self.image.header, self.image.own, self.image.data.shape)
         except FrameError:  # a keyword that it would need is no number: that preset would report it
             return None
-        one = how.amplifiers[0]
+        one = _with_readnoise(how, self.image.data).amplifiers[0]
         gain = measured_gain(self.image.data, one.readnoise, how.window) if one.gain is None else one.gain
         return gain / how.exposure, one.readnoise
 
@@ -448,6 +451,20 @@ class _Search:
             return None
         camera = camera_of(self.image.header, self.config["cameras"])
         return inherited(masks, self.image.data.shape, camera, self.config["inherit"], self.name, self.remarks.append)
+
+
+def _with_readnoise(how: Readout, data: Any) -> Readout:
+    """Return the readout with a read noise, measured where no header has it, and the gain is known."""
+    unknown = [line for line in how.remarks if line.startswith(NO_READNOISE)]
+    if not unknown or len(how.amplifiers) > 1 or how.amplifiers[0].gain is None:
+        return how
+    found = measured_readnoise(data, how)
+    if not MEASURED_READNOISE[0] <= found <= MEASURED_READNOISE[1]:
+        return how
+    what = unknown[0].partition(";")[0]
+    kept = [line for line in how.remarks if line not in unknown]
+    kept.append(f"{what}; {found:.3g} e- fits the noise of the frame, and is used; set cosmic_rays: readnoise")
+    return replace(how, amplifiers=(replace(how.amplifiers[0], readnoise=found),), remarks=tuple(kept))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from lightmask.night.matching import FLAG_OF_KIND
 from lightmask.night.names import from_cell
 from lightmask.night.qualities import QUALITY_COLUMNS
 from lightmask.night.quantities import AUTO, GAIN, READNOISE, SATLEVEL, exposure_of, first, gain_of
-from lightmask.night.readout import Amplifier, Readout, readout
+from lightmask.night.readout import NO_READNOISE, Amplifier, Readout, readout
 from lightmask.night.remarks import (
     EXPOSURES,
     PIXEL_SIZES,
@@ -28,6 +28,7 @@ __all__ = [
     "FRAME_COLUMNS",
     "GAIN",
     "NOT_YET",
+    "NO_READNOISE",
     "OF_LACOSMIC",
     "PIXEL_SIZES",
     "QUALITY_COLUMNS",

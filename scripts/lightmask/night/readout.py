@@ -422,7 +422,7 @@ def _readnoise(config: Mapping[str, Any], setting: Any, cards: Cards, gain: floa
         setting, unit = list(camera.get("readnoise") or USUAL_READNOISE), unit or camera.get("readnoise_unit")
         if all(value_of(cards, keyword) is None for keyword in setting):
             remarks.append(
-                f"readnoise: auto finds none of {', '.join(setting)} in the header; {USUAL:g} e- is taken; set "
+                f"{NO_READNOISE} finds none of {', '.join(setting)} in the header; {USUAL:g} e- is taken; set "
                 "cosmic_rays: readnoise"
             )
             setting, unit = USUAL, None
@@ -430,6 +430,8 @@ def _readnoise(config: Mapping[str, Any], setting: Any, cards: Cards, gain: floa
     return found * (gain or 1.0) if unit == "adu" else found
 
 
+NO_READNOISE = "readnoise: auto"
+"""How the remark begins that the read noise is not known."""
 USUAL = 10.0
 """The read noise that is taken where none is known, in e-: the chapter's."""
 

@@ -3,7 +3,7 @@
 from lightmask.quality.causes import NAMES, Cause, causes, causes_of_noise
 from lightmask.quality.events import CUTOUT, Event, Events, around, write_regions
 from lightmask.quality.measure import measured_quality, of_noise
-from lightmask.quality.noise import Noise, measured_gain, measured_noise, noise_of
+from lightmask.quality.noise import Noise, measured_gain, measured_noise, measured_readnoise, noise_of
 from lightmask.quality.sample import Sample
 from lightmask.quality.stars import measured_stars
 from lightmask.quality.structure import measured_ceiling, spectrum_card
@@ -23,6 +23,7 @@ __all__ = [
     "measured_gain",
     "measured_noise",
     "measured_quality",
+    "measured_readnoise",
     "measured_stars",
     "noise_of",
     "of_noise",

@@ -92,6 +92,26 @@ def measured_gain(data: Any, readnoise: float, window: tuple[slice, slice]) -> f
     return _fitting_gain(noise_of(sample, 2), _middle(sample), readnoise)
 
 
+def measured_readnoise(data: Any, readout: Readout) -> float:
+    """Measure the read noise that fits the noise of an image.
+
+    Parameters
+    ----------
+    data : ndarray or Pixels
+        The image.
+    readout : Readout
+        How it was read out, by one amplifier whose gain is known.
+
+    Returns
+    -------
+    float
+        In e-; 0 where the noise is no more than that of the sky.
+    """
+    noise = measured_noise(data, readout)
+    electrons = (noise.sigma * noise.gain) ** 2 - max(noise.sky, 0.0) * noise.gain
+    return math.sqrt(max(electrons, 0.0))
+
+
 def _fitting_gain(sigma: float, sky: float, readnoise: float) -> float:
     """Return the gain with which a noise and a sky in counts, and a read noise in electrons, are those of one image."""
     sky, variance = max(sky, 0.0), sigma * sigma
