@@ -7,11 +7,13 @@ the tests use too, in ../shared/data or the folder LIGHTMASK_DATA names.
 import contextlib
 import os
 import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parent.parent
-sys.path.insert(0, str(CHECKOUT / "scripts"))
+sys.path[:0] = [str(CHECKOUT / part) for part in ("scripts", "scripts/training", "tests", "tests/benches")]
 
 import matplotlib
 
@@ -30,6 +32,7 @@ from lightmask.masks import cosmicrays, flat
 from lightmask.masks.dark import Dark, hot_pixels, nonlinear
 from lightmask.night import configuration
 from lightmask.show.pictures import COLOURS
+from lightmask.workflow import DEMO
 
 CUTOUT = np.s_[290:430, 345:625]
 FRAME = "kelt-16-b-r-002.fits"
@@ -53,6 +56,51 @@ def draw(masked: Path, picture: Path) -> None:
         overlay[(flags & flag) != 0] = (*colour, 1)
     axes[1].imshow(overlay, origin="lower", interpolation="nearest")
     legend = [Patch(color=colour, label=MEANING[flag]) for flag, colour in colours.items()]
+    figure.legend(handles=legend, loc="outside lower center", ncols=len(legend), frameon=False)
+    figure.savefig(picture, metadata={"Software": None})
+
+
+FAILURES = {
+    "spikes of a star, FWHM 1.6": ([12, 1, 3], "round", 1.6),
+    "knots of a galaxy, FWHM 1.2": ([12, 1, 2], "round", 1.2),
+    "a ray on a satellite trail, FWHM 2.5": ([12, 2, 0], "round", 2.5),
+}
+"""Simulated images of `make truth`."""
+OF_TRUTH = {"found": "#0072b2", "missed": "#e69f00", "wrong": "#d55e00"}
+
+
+def draw_failures(picture: Path) -> None:
+    """Draw where the detector trace is wrong most, with what it finds there."""
+    from bench_truth import of_sky, trace
+    from scipy import ndimage
+
+    figure, axes = pyplot.subplots(2, len(FAILURES), figsize=(12, 8.2), dpi=110, layout="constrained")
+    for (above, below), (title, (seed, kind, fwhm)) in zip(axes.T, FAILURES.items(), strict=True):
+        case = of_sky(seed, 120, kind, fwhm)
+        mask = trace(case)
+        truth = {"found": mask & case.hit, "missed": case.hit & ~mask, "wrong": mask & case.free}
+        worst = ndimage.uniform_filter((truth["missed"] | truth["wrong"]).astype(float), 100)
+        place = np.unravel_index(worst.argmax(), worst.shape)
+        cutout = tuple(
+            slice(start := min(max(int(at) - 60, 0), side - 120), start + 120)
+            for at, side in zip(place, mask.shape, strict=True)
+        )
+        data = case.image[cutout]
+        sky, noise = np.median(data), mad_std(data)
+        grey = ImageNormalize(vmin=sky - 5 * noise, vmax=sky + 60 * noise, stretch=AsinhStretch(0.1))
+        for axis in (above, below):
+            axis.imshow(data, norm=grey, cmap="gray_r", origin="lower", interpolation="nearest")
+            axis.set_xticks([])
+            axis.set_yticks([])
+        above.set_title(title)
+        overlay = np.zeros((*data.shape, 4))
+        for what, colour in OF_TRUTH.items():
+            overlay[truth[what][cutout]] = matplotlib.colors.to_rgba(colour)
+        below.imshow(overlay, origin="lower", interpolation="nearest")
+    legend = [
+        Patch(color=colour, label=f"ray pixel, {what}" if what != "wrong" else "flagged, and no ray")
+        for what, colour in OF_TRUTH.items()
+    ]
     figure.legend(handles=legend, loc="outside lower center", ncols=len(legend), frameon=False)
     figure.savefig(picture, metadata={"Software": None})
 
@@ -107,8 +155,12 @@ def made_masks(results: Path) -> None:
 
 if __name__ == "__main__":
     made_masks(CHECKOUT / "results")
-    draw(CHECKOUT / "results/masked" / FRAME, CHECKOUT / "docs/masked_frame.png")
-    shutil.copy(CHECKOUT / f"results/pictures/frames/{FRAME}.png", CHECKOUT / "docs/quick_look.png")
+    draw_failures(CHECKOUT / "docs/accuracy.png")
+    with tempfile.TemporaryDirectory() as work:
+        run = ["run", DEMO, "-o", work, "--preset", "best", "--cores", "all"]
+        subprocess.run([sys.executable, "-m", "lightmask.cli", *run], check=True)
+        draw(Path(work, "results/masked", FRAME), CHECKOUT / "docs/masked_frame.png")
+        shutil.copy(Path(work, "results/pictures/frames", f"{FRAME}.png"), CHECKOUT / "docs/quick_look.png")
     data = Path(os.environ.get("LIGHTMASK_DATA", CHECKOUT.parent / "shared/data")) / "arcsat-reduced"
     if data.is_dir():
         known_bad_pixels(data)

@@ -140,7 +140,8 @@ def frames(camera: str) -> list[Frame]:
         truth = DATA / f"truth/truth_{path.name}.fz"
         level = SATURATION * gain
         if truth.exists():
-            of_rays = next(hdu.data for hdu in fits.open(truth) if hdu.data is not None)
+            with fits.open(truth) as hdus:
+                of_rays = next(hdu.data.copy() for hdu in hdus if hdu.data is not None)
             rays, unjudged = of_rays == 1, of_rays > 0
         else:
             rays, unjudged = None, _around_sharp(image, known, gain, readnoise, level)

@@ -69,7 +69,7 @@ def _replace_not_finite(
     numbered = list(enumerate(images))
     if np.isfinite(tiles.highest).all() and np.isfinite(tiles.lowest).all():
         del numbered[0]
-    everything = np.zeros(0, np.intp)
+    everything: IndexArray = np.zeros(0, np.intp)
     for number, image in numbered:
         if image is None:
             continue

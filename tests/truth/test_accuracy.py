@@ -1,0 +1,60 @@
+"""The figures of docs/accuracy.md and of the weights' card are those that `make truth` prints."""
+
+import re
+
+import bench_truth
+import numpy as np
+import pytest
+from conftest import CHECKOUT
+
+from lightmask.detect import net
+from lightmask.truth import Score, score
+
+PAGES = [CHECKOUT / "docs/accuracy.md", net.FILE.with_suffix(".md")]
+SETS = {
+    name: (camera, made)
+    for each in (bench_truth.real_sets, bench_truth.simulated_sets)
+    for name, camera, made in each()
+}
+
+
+def score_of(name):
+    camera, made = SETS[name]
+    total = Score()
+    with bench_truth.weights(camera):
+        for case in made():
+            total += score(bench_truth.trace(case), case.hit, case.free, case.event, case.cores)
+    return total
+
+
+def shown(line):
+    """Return the row without its time, which differs from run to run."""
+    return [cell.strip() for cell in line.split("|")[1:-2]]
+
+
+@pytest.mark.parametrize("name", ["arcsat, binned 2x2", "efosc2, its own rays", "simulated, FWHM 4"])
+def test_figures_are_those_of_the_command(name, request):
+    if not name.startswith("simulated"):
+        request.getfixturevalue("real_data")("truth")
+    row = shown(bench_truth.row(name, "trace", score_of(name), 0))
+    accuracy, card = (page.read_text(encoding="utf-8").splitlines() for page in PAGES)
+    assert [shown(line) for line in accuracy if line.startswith(f"| {name} | trace |")] == [row]
+    assert [shown(line) for line in card if line.startswith(f"| {name} |")] == [[row[0], *row[2:]]]
+
+
+def test_every_figure_that_must_be_reached_is():
+    """Mean F1 0.95, no set below 0.85, recall 0.9 at precision 0.95, 1% of cores, 1 event per Mpix of clean images."""
+    text = PAGES[0].read_text(encoding="utf-8")
+    rows = [shown(line) for line in text.splitlines() if re.match(r"\| [^|0-9]+[^|]* \| trace \|", line)]
+    assert [row[0] for row in rows if not row[0].startswith("mean")] == [*SETS]
+    f1 = np.array([float(row[4]) for row in rows if not row[0].startswith("mean")])
+    assert f1[:9].mean() >= 0.95 and f1[9:].mean() >= 0.95 and f1.min() >= 0.85
+    for row in rows[:9]:
+        assert float(row[2]) >= 0.95 and float(row[3]) >= 0.9
+    for row in rows:
+        if row[0].startswith("mean"):
+            touched, cores = map(int, row[6].split(" of "))
+            assert touched <= 0.01 * cores
+    clean = next(line for line in text.splitlines() if re.match(r"\| \d+ \| trace \|", line))
+    assert float(clean.split("|")[3]) < 1
+    assert "| trace | 146 | 1 |" in text
