@@ -63,8 +63,9 @@ train: .venv/train ## the weights of the detector trace, those without each came
 	.venv/bin/python scripts/training/train.py
 	.venv/bin/python tests/benches/bench_truth.py --card
 
-truth: .venv/test ## how right masks are: the tables of docs/accuracy.md
-	.venv/bin/python tests/benches/bench_truth.py
+PEERS =
+truth: .venv/test $(if $(PEERS),.venv-peers/done) ## how right masks are: the tables of docs/accuracy.md; PEERS=1 with other nets
+	PEERS=$(PEERS) .venv/bin/python tests/benches/bench_truth.py
 
 bench: .venv/test ## detection and ccdmask against astroscrappy and ccdproc, one thread
 	.venv/bin/python tests/benches/bench_lacosmic.py
@@ -104,7 +105,7 @@ lock: ## pin all dependencies anew
 		--output-file envs/requirements-oldest.txt
 
 clean:
-	rm -rf .venv .venv-oldest results .snakemake
+	rm -rf .venv .venv-oldest .venv-peers results .snakemake
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lightmask needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -126,6 +127,12 @@ COMMAND = $(RUN) pip install --quiet --disable-pip-version-check --no-deps --edi
 .venv-oldest/test: envs/requirements-oldest.txt
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
+
+# Gigabytes: both need PyTorch.
+.venv-peers/done:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check deepCR==0.3.1 cosmic-conn==0.6.1 matplotlib
 	touch $@
 
 # Not for everybody: it imports pandas at every start of Snakemake.

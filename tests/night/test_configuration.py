@@ -18,10 +18,10 @@ from lightmask.fits.checksums import write
 from lightmask.fits.hdus import image_hdu
 from lightmask.fits.headers import Header
 from lightmask.night import configuration, matching
-from lightmask.night.configuration import OF_LACOSMIC, merged, of_run, preset_text, schema, validated
+from lightmask.night.configuration import OF_ASTROSCRAPPY, OF_LACOSMIC, merged, of_run, preset_text, schema, validated
 
 CONFIG_FILE = CHECKOUT / "config.yaml"
-OWN_KEYS = {"preset", "detector"}
+OWN_KEYS = {"preset", "detector", "variant"}
 NOT_CONFIGURABLE = {"ccd", "pssl", "verbose", "gain_apply", "inbkg", "invar"}
 
 
@@ -277,6 +277,22 @@ def test_a_key_that_the_detector_does_not_use_is_refused(preset, key):
     ):
         validated({"cosmic_rays": {**preset, key: value}})
     assert validated({"cosmic_rays": {key: value}})["cosmic_rays"][key] == value
+
+
+@pytest.mark.parametrize("key", OF_ASTROSCRAPPY)
+def test_a_key_that_the_original_does_not_use_is_refused(key):
+    value = validated({})["cosmic_rays"][key]
+    with pytest.raises(ValueError, match=rf"cosmic_rays.{key}: found .* the variant original does not use it"):
+        validated({"cosmic_rays": {"variant": "original", key: value}})
+    found = validated({"cosmic_rays": {"variant": "original", "sigclip": 5, "niter": 9}})["cosmic_rays"]
+    assert (found["variant"], found["sigclip"], found["niter"]) == ("original", 5, 9)
+
+
+def test_the_other_detector_has_no_original():
+    with pytest.raises(
+        ValueError, match=r"cosmic_rays.variant: found 'original'; expected astroscrappy, as the detector"
+    ):
+        validated({"cosmic_rays": {"variant": "original", "detector": "ccdproc"}})
 
 
 @pytest.mark.parametrize("preset", ["Best", "", 1, None, ["best"], {"best": 1}])

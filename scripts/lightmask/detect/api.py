@@ -108,6 +108,7 @@ def detect_cosmics(
     psfk: ArrayLike | None = None,
     psfbeta: float = 4.765,
     verbose: bool = False,
+    variant: str = "astroscrappy",
 ) -> CosmicRays:
     """Find and clean cosmic rays in one image with L.A.Cosmic.
 
@@ -159,6 +160,10 @@ def detect_cosmics(
         Exponent of the Moffat profile.
     verbose : bool
         Print the number of cosmic pixels of every iteration.
+    variant : {'astroscrappy', 'original'}
+        ``'original'`` is van Dokkum's ``lacos_im`` of IRAF: full medians, an image that goes on beyond its edges, where
+        rays are found, too, and cleaning by the median in which cosmic pixels come last. Then `sepmed`,
+        `cleantype`, `fsmode` and those of the PSF are not used, and ``counts`` has new pixels only.
 
     Returns
     -------
@@ -218,6 +223,7 @@ def detect_cosmics(
         psfsize=psfsize,
         psfk=psfk,
         psfbeta=psfbeta,
+        variant=variant,
     )
     verbose = arguments.flag("verbose", verbose)
     return detect_in_bands(Images(image, *others), bands_for(image.shape, parameters), parameters, verbose)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lightmask.detect.arrays import FloatArray, scaled
 from lightmask.detect.cleaning import CLEANERS
-from lightmask.detect.medians import FULL, SEPARABLE, Medians
+from lightmask.detect.medians import FULL, ORIGINAL, SEPARABLE, Medians
 from lightmask.detect.psf import MODELS, psf_kernel
 
 
@@ -54,6 +54,7 @@ def check_parameters(
     psfsize: int,
     psfk: ArrayLike | None,
     psfbeta: float,
+    variant: str = "astroscrappy",
 ) -> Parameters:
     """Check the parameters of `detect_cosmics` from `sigclip` to `psfbeta`.
 
@@ -61,7 +62,7 @@ def check_parameters(
     ----------
     sigclip, sigfrac, objlim, gain, readnoise, satlevel, niter, sepmed
         As in `detect_cosmics`.
-    cleantype, fsmode, psfmodel, psffwhm, psfsize, psfk, psfbeta
+    cleantype, fsmode, psfmodel, psffwhm, psfsize, psfk, psfbeta, variant
         As in `detect_cosmics`.
 
     Returns
@@ -85,6 +86,9 @@ def check_parameters(
     if fsmode == "convolve":
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             kernel = psf_kernel(model, fwhm, size, beta) if given is None else given
+    medians = SEPARABLE if flag("sepmed", sepmed) else FULL
+    if choice("variant", variant, ("astroscrappy", "original")) == "original":
+        medians, kernel = ORIGINAL, None
     return Parameters(
         niter=count("niter", niter),
         gain=number("gain", gain, positive=True),
@@ -93,7 +97,7 @@ def check_parameters(
         sigclip=number("sigclip", sigclip, infinite=True),
         sigfrac=number("sigfrac", sigfrac),
         objlim=number("objlim", objlim, infinite=True),
-        medians=SEPARABLE if flag("sepmed", sepmed) else FULL,
+        medians=medians,
         cleantype=choice("cleantype", cleantype, tuple(CLEANERS)),
         kernel=kernel,
     )

@@ -15,7 +15,7 @@ import numpy as np
 
 from lightmask.detect.arguments import Parameters
 from lightmask.detect.arrays import FloatArray
-from lightmask.detect.cleaning import CLEANING
+from lightmask.detect.cleaning import CLEANING, finish_as_original
 from lightmask.detect.detector import Detector, reach
 from lightmask.detect.electrons import Electrons, Images, in_electrons
 from lightmask.detect.medians import SEPARABLE, Medians
@@ -187,6 +187,8 @@ def _search_band(
         if not cosmics.size and not to_the_end:
             break
         del cosmics  # there may be very many
+    if parameters.medians.extends:
+        finish_as_original(image, partial(levels.good, "data", band, image))
     return image
 
 

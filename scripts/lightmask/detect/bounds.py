@@ -14,8 +14,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from lightmask.detect.arrays import BoolArray, FloatArray, IndexArray
-from lightmask.detect.electrons import MIN_VARIANCE, Electrons
-from lightmask.detect.significance import laplacian
+from lightmask.detect.electrons import Electrons
+from lightmask.detect.medians import FULL, Medians
+from lightmask.detect.significance import laplacian, least_variance
 from lightmask.detect.windows import squares_of, stacks
 
 TILE = 8  # side of a tile [pixels]
@@ -115,7 +116,7 @@ class Bounds:
     active : (tiles_y, tiles_x) bool array
     """
 
-    def __init__(self, tiles: TileExtremes, image: Electrons) -> None:
+    def __init__(self, tiles: TileExtremes, image: Electrons, medians: Medians = FULL) -> None:
         # Bound and Laplacian are sums of a few pixels, rounded; each is wrong by
         # less than 2**-19 of the largest among them.
         largest = with_neighbours(np.maximum, np.maximum(tiles.highest, -tiles.lowest))
@@ -127,6 +128,17 @@ class Bounds:
             reduce_to_tiles(np.minimum, image.background, low_background)
             self.low_background = with_neighbours(np.minimum, low_background)
         self.active: BoolArray = np.ones(tiles.contrast.shape, np.bool_)
+        self._extends, self._least = medians.extends, least_variance(image, medians)
+        if (
+            medians.extends
+        ):  # the bound of the Laplacian knows no edge, and pixels there count more than once in a median
+            edges = np.ones(tiles.contrast.shape, np.bool_)
+            edges[1:-1, 1:-1] = False
+            self.contrast[edges] = np.inf
+            low: FloatArray | float = -np.inf
+            if image.variance.image is None:
+                low = with_neighbours(np.minimum, tiles.lowest + image.variance.of_read_noise)[edges]
+            self.low_variance[edges] = low
 
     def doubtful(self, tiles: IndexArray, data: FloatArray, sigclip: np.float32) -> IndexArray:
         """Return those of the tiles whose bounds do not rule out a cosmic ray.
@@ -147,11 +159,11 @@ class Bounds:
         unknown = tiles[np.isinf(contrast[tiles])]
         y, x = np.divmod(unknown, self.active.shape[1])
         for part, windows in stacks(data.shape, y * TILE, x * TILE, TILE, 1):
-            contrast[unknown[part]] = laplacian(windows.take(data)).max(axis=(0, 1))
+            contrast[unknown[part]] = laplacian(windows.take(data, self._extends)).max(axis=(0, 1))
         variance = self.low_variance.ravel()[tiles]
         if self.low_background is not None:
             variance += self.low_background.ravel()[tiles]
-        noise = np.sqrt(np.maximum(variance, MIN_VARIANCE))
+        noise = np.sqrt(np.maximum(variance, self._least))
         limit = np.float32(2 - 2.0**-20) * sigclip * noise
         return tiles[~(contrast[tiles] <= limit)]
 
@@ -171,8 +183,10 @@ class Bounds:
         """
         tiles_x = self.active.shape[1]
         y, x = np.divmod(changed, nx)
-        for dy, dx in itertools.product((-1, 1), repeat=2):  # no cosmic ray is at the edge
-            self.contrast[(y + dy) // TILE, (x + dx) // TILE] = np.inf
+        for dy, dx in itertools.product((-1, 1), repeat=2):
+            near = np.maximum(y + dy, 0) // TILE, np.maximum(x + dx, 0) // TILE
+            rows, columns = (np.minimum(each, n - 1) for each, n in zip(near, self.active.shape, strict=True))
+            self.contrast[rows, columns] = np.inf
         tiles = squares_of(changed, nx, TILE)
         order = np.argsort(tiles)
         tiles = tiles[order]

@@ -10,6 +10,7 @@ import numpy as np
 
 from lightmask.detect.arrays import BoolArray, FloatArray, IndexArray, distinct, parts
 from lightmask.detect.electrons import Electrons
+from lightmask.detect.medians import FULL
 from lightmask.detect.windows import offsets
 
 CLEANING = 2  # how far away the pixels are from which one is replaced
@@ -53,6 +54,75 @@ CLEANERS: dict[str, Callable[[FloatArray, BoolArray], FloatArray]] = {
     "median": median,
     "idw": _inverse_distance_mean,
 }
+
+
+ENOUGH = 13  # good pixels of 25 whose median the original takes
+UNCLEAN = np.float32(10_000)  # what it multiplies others by, which so are never the median
+
+
+def clean_as_original(image: Electrons, new: IndexArray) -> tuple[IndexArray, FloatArray]:
+    """Replace cosmic pixels, as IRAF's lacos_im does, by the 13th smallest value of 5x5, in which they come last.
+
+    Where fewer than 13 pixels are good a pixel gets UNCLEAN times its value: it goes on as a peak until
+    `finish_as_original`. The image goes on beyond its edges.
+
+    Parameters
+    ----------
+    image : Electrons
+        Its data and `crmask` are changed.
+    new : 1-D array
+        Cosmic pixels that were found for the first time.
+
+    Returns
+    -------
+    changed, variances : 1-D arrays
+        Pixels whose data changed, and their new variance [electron^2].
+    """
+    image.crmask.ravel()[new] = True
+    pixels, data = np.flatnonzero(image.crmask), image.data.ravel()
+    values = np.empty(pixels.size, np.float32)
+    for part in parts(pixels.size, PART):
+        around, _ = _around(image, pixels[part], UNCLEAN)
+        values[part] = FULL.noise(around.reshape(5, 5, -1)).ravel()
+    changed = values != data[pixels]
+    data[pixels] = values
+    return pixels[changed], values[changed] + image.variance.of_read_noise
+
+
+def finish_as_original(image: Electrons, default: Callable[[], np.float32]) -> None:
+    """Replace what `clean_as_original` could not: by the median of the good pixels of 5x5, or a default without any."""
+    pixels = np.flatnonzero(image.crmask)
+    for part in parts(pixels.size, PART):
+        around, bad = _around(image, pixels[part], np.float32(np.inf))
+        around.sort(axis=0)
+        enough = np.isfinite(around[ENOUGH - 1])
+        good = len(bad) - np.count_nonzero(bad, axis=0)
+        values = around[(good - 1).clip(0) // 2, np.arange(good.size)]
+        if not good.all():
+            values[good == 0] = default()
+        image.data.ravel()[pixels[part][~enough]] = values[~enough]
+
+
+BRIGHTEST = np.float32(1e30)  # of what was multiplied [electron]
+PART = 1 << 14  # pixels that the original cleans at a time
+
+
+def _around(image: Electrons, pixels: IndexArray, factor: np.float32) -> tuple[FloatArray, BoolArray]:
+    """Return the (25, n) values around pixels, those of bad ones times a factor, and which are bad."""
+    (ny, nx), width = image.shape, CLEANING
+    y, x = np.divmod(pixels, nx)
+    index = pixels + offsets(nx, width)[:, None]
+    edge = np.flatnonzero((y < width) | (x < width) | (y >= ny - width) | (x >= nx - width))
+    if edge.size:
+        steps = np.arange(-width, width + 1)
+        rows = (y[edge] + np.repeat(steps, 5)[:, None]).clip(0, ny - 1)
+        index[:, edge] = rows * nx + (x[edge] + np.tile(steps, 5)[:, None]).clip(0, nx - 1)
+    bad = image.crmask.ravel()[index]
+    if image.mask is not None:
+        bad |= image.mask.ravel()[index]
+    values = image.data.ravel()[index]
+    values[bad] = np.minimum(np.maximum(values[bad], np.float32(1)) * factor, np.maximum(factor, BRIGHTEST))
+    return values, bad
 
 
 def clean(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lightmask.detect.arguments import Parameters
 from lightmask.detect.arrays import BoolArray, FloatArray, IndexArray, distinct, parts
 from lightmask.detect.bounds import TILE, Bounds, TileExtremes
-from lightmask.detect.cleaning import clean
+from lightmask.detect.cleaning import clean, clean_as_original
 from lightmask.detect.electrons import Electrons
 from lightmask.detect.medians import Medians
 from lightmask.detect.significance import fine_reach, fine_structure, laplacian_significance, median_subtracted
@@ -54,7 +54,7 @@ class Detector:
 
     def __init__(self, image: Electrons, tiles: TileExtremes, parameters: Parameters) -> None:
         self.image, self.parameters = image, parameters
-        self.bounds = Bounds(tiles, image)
+        self.bounds = Bounds(tiles, image, parameters.medians)
         # Tiles between two stages, so many that what lies between stays small.
         self._batch = max(512, tiles.contrast.size // 16)
         self.seeds = np.zeros(0, image.index_dtype)
@@ -88,6 +88,11 @@ class Detector:
         cosmics = distinct(found, image.seen, image.index_dtype)
         self.bounds.active[:] = False
         far = reach(parameters.medians, parameters.side)
+        if parameters.medians.extends:
+            cosmics = cosmics[~image.crmask.ravel()[cosmics]]
+            changed, variances = clean_as_original(image, cosmics)
+            self.bounds.renew(changed, variances, nx, far)
+            return cosmics
         for changed, variances in clean(image, cosmics, parameters.cleantype, defaults, 2 * self._batch):
             self.bounds.renew(changed, variances, nx, far)
         return cosmics
@@ -147,7 +152,7 @@ def screen(
         significance, noise = laplacian_significance(windows, image, medians)
         hit = significance > sigclip
         if windows.depth is not None:
-            hit &= trim(windows.depth, width) >= width
+            hit &= trim(windows.depth, width) >= (0 if medians.extends else width)
         pixels, place = trim(windows.index, width)[hit], np.flatnonzero(hit)
         if image.mask is not None:
             good = ~image.mask.ravel()[pixels]
@@ -165,7 +170,10 @@ def _confirm(
     y, x, side, (row, column, stack) = cover(pixels, image.shape[1], margin, SIDES)
     result = np.empty((side + 2 * GROWTH, side + 2 * GROWTH, y.size), np.float32)
     for part, windows in stacks(image.shape, y, x, side, margin):
-        result[..., part] = median_subtracted(windows, image, parameters.medians)
+        significance = median_subtracted(windows, image, parameters.medians)
+        if windows.depth is not None:  # nothing grows out of the image
+            significance[trim(windows.depth, margin - GROWTH) < 0] = -np.inf
+        result[..., part] = significance
     centre = result[row + GROWTH, column + GROWTH, stack]
     confirmed = (centre > parameters.sigclip) & (centre / fine > parameters.objlim)
     row, column, stack = (each[confirmed] for each in (row, column, stack))
@@ -173,7 +181,8 @@ def _confirm(
     near = result[row + steps[:, None], column + steps, stack]
     good = None
     if image.mask is not None:
-        good = ~image.mask.ravel()[pixels[confirmed] + offsets(image.shape[1], GROWTH)[:, None]].reshape(near.shape)
+        around = pixels[confirmed] + offsets(image.shape[1], GROWTH)[:, None]
+        good = ~image.mask.ravel().take(around, mode="clip").reshape(near.shape)
     return pixels[confirmed], grow(near, good, parameters.sigclip, parameters.sigfrac * parameters.sigclip)
 
 

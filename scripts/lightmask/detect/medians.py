@@ -144,7 +144,7 @@ def _median7x7(x: FloatArray) -> FloatArray:
 
 
 class Medians(NamedTuple):
-    """The median filters of the algorithm, and half their widths."""
+    """The median filters of the algorithm, and half their widths; and what a variant does at edges."""
 
     noise: Callable[[FloatArray], FloatArray]  # of the variance and the significance
     noise_width: int
@@ -153,7 +153,9 @@ class Medians(NamedTuple):
     large: Callable[[FloatArray], FloatArray]
     large_width: int
     large_shared: bool  # neighbouring windows share their work: squares are worth filtering as a whole
+    extends: bool = False  # the outermost pixels go on beyond the edge; else they are never flagged
 
 
 SEPARABLE = Medians(_separable(_median7_rows), 3, _separable(_median5_rows), 2, _separable(_median9_rows), 4, True)
 FULL = Medians(_median5x5, 2, _median3x3, 1, _median7x7, 3, False)
+ORIGINAL = FULL._replace(extends=True)

@@ -58,11 +58,21 @@ def laplacian(data: FloatArray) -> FloatArray:
 
 def laplacian_significance(windows: Windows, image: Electrons, medians: Medians) -> tuple[FloatArray, FloatArray]:
     """Return Laplacian / noise, and the noise [electron], `noise_width` inside windows."""
-    data = windows.take(image.data)
+    data = windows.take(image.data, medians.extends)
     noise = noise_of(windows, data, image, medians)
     significance = laplacian(trim(data, medians.noise_width - 1))
     significance /= np.float32(2) * noise  # 2 is the subsampling
+    if medians.extends:
+        windows.extend(significance)
     return significance, noise
+
+
+def _at_edges(windows: Windows, filtered: FloatArray, unfiltered: FloatArray, width: int, medians: Medians) -> None:
+    """Do to a filtered image what its variant does at the edges."""
+    if medians.extends:
+        windows.extend(filtered)
+    else:
+        windows.keep_border(filtered, unfiltered, width)
 
 
 def noise_of(windows: Windows, data: FloatArray, image: Electrons, medians: Medians) -> FloatArray:
@@ -70,11 +80,18 @@ def noise_of(windows: Windows, data: FloatArray, image: Electrons, medians: Medi
     width = medians.noise_width
     variance = image.variance.at(windows.index, data, image.crmask)
     noise = medians.noise(variance)
-    windows.keep_border(noise, variance, width)
+    _at_edges(windows, noise, variance, width, medians)
     if image.background is not None:
         noise += image.background.ravel()[trim(windows.index, width)]
-    np.maximum(noise, MIN_VARIANCE, out=noise)
+    np.maximum(noise, least_variance(image, medians), out=noise)
     return np.sqrt(noise, out=noise)
+
+
+def least_variance(image: Electrons, medians: Medians) -> np.float32:
+    """Return the least variance of a pixel [electron^2]: the original takes no sky below zero."""
+    if medians.extends and not image.has_given_variance:
+        return max(image.variance.of_read_noise, MIN_VARIANCE)
+    return MIN_VARIANCE
 
 
 def median_subtracted(windows: Windows, image: Electrons, medians: Medians) -> FloatArray:
@@ -82,7 +99,7 @@ def median_subtracted(windows: Windows, image: Electrons, medians: Medians) -> F
     width = medians.noise_width
     significance, _ = laplacian_significance(windows, image, medians)
     median = medians.noise(significance)
-    windows.keep_border(median, significance, width)
+    _at_edges(windows, median, significance, width, medians)
     result: FloatArray = trim(significance, width) - median
     return result
 
@@ -98,14 +115,14 @@ def fine_structure(
     y, x, side, place = cover(pixels, image.shape[1], reach, SIDES if medians.large_shared else ())
     result = np.empty((side, side, y.size), np.float32)
     for part, windows in stacks(image.shape, y, x, side, reach):
-        data = windows.take(image.data)
+        data = windows.take(image.data, medians.extends)
         if kernel is None:
             fine = medians.fine(data)
-            windows.keep_border(fine, data, medians.fine_width)
+            _at_edges(windows, fine, data, medians.fine_width, medians)
         else:
             fine = _matched_filter(windows, data, image, medians, kernel)
         large = medians.large(fine)
-        windows.keep_border(large, fine, medians.large_width)
+        _at_edges(windows, large, fine, medians.large_width, medians)
         result[..., part] = trim(fine, medians.large_width) - large
     fine = result[place] / noise
     return np.maximum(fine, MIN_FINE_STRUCTURE, out=fine)

@@ -32,6 +32,7 @@ class Windows:
         ny, nx = shape
         steps = np.arange(size)
         self.depth: IndexArray | None = None
+        self._nearest: tuple[IndexArray, IndexArray] | None = None
         if not edge:
             self.index: IndexArray = (steps[:, None] * nx + steps)[..., None] + (y * nx + x)
             return
@@ -39,12 +40,13 @@ class Windows:
         depth_y, depth_x = (np.minimum(i, n - 1 - i) for i, n in ((rows, ny), (columns, nx)))
         self.depth = np.minimum(depth_y[:, None], depth_x[None])
         rows, columns = rows.clip(0, ny - 1), columns.clip(0, nx - 1)
+        self._nearest = rows - y, columns - x
         self.index = rows[:, None] * nx + columns[None]
 
-    def take(self, image: FloatArray) -> FloatArray:
-        """Return the pixels of the windows; the image is zero outside."""
+    def take(self, image: FloatArray, extends: bool = False) -> FloatArray:
+        """Return the pixels of the windows; outside the image is zero, or its outermost pixels go on."""
         values = image.ravel().take(self.index, mode="clip")
-        if self.depth is not None:
+        if self.depth is not None and not extends:
             values[self.depth < 0] = 0
         return values
 
@@ -53,6 +55,14 @@ class Windows:
         if self.depth is not None:
             border = trim(self.depth, (len(self.depth) - len(filtered)) // 2) < width
             np.copyto(filtered, trim(unfiltered, width), where=border)
+
+    def extend(self, filtered: FloatArray) -> None:
+        """Let the outermost pixels of a filtered image go on beyond its edge."""
+        if self._nearest is not None:
+            width = (len(self.index) - len(filtered)) // 2
+            rows, columns = (each[width : len(each) - width] - width for each in self._nearest)
+            filtered[...] = np.take_along_axis(filtered, rows[:, None], axis=0)
+            filtered[...] = np.take_along_axis(filtered, columns[None], axis=1)
 
 
 def stacks(

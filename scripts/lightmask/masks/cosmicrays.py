@@ -15,7 +15,7 @@ from lightmask.detect import mask_cosmics, median_of, pixels_of_trace, trace_in_
 from lightmask.detect import pixels_at_a_time as pixels_of_bands
 from lightmask.errors import needed
 from lightmask.fits import bands, fill
-from lightmask.night import OF_LACOSMIC
+from lightmask.night import OF_ASTROSCRAPPY, OF_LACOSMIC
 
 Parameters = Mapping[str, Any]
 Mask = NDArray[np.bool_]
@@ -90,13 +90,17 @@ def detect(data: Any, mask: Any, parameters: Parameters, background: Any = None,
         noise[~(noise > 0)] = np.nan
         return values[inner], known, None, noise
 
-    keywords = {key: value for key, value in used(parameters).items() if key not in ("preset", "detector")}
+    keywords = {key: value for key, value in parameters.items() if key not in ("preset", "detector")}
     return DETECTORS[parameters["detector"]](read, data.shape, keywords)
 
 
 def used(parameters: Parameters) -> dict[str, Any]:
     """Return those of the parameters that the detector uses."""
-    others = OF_LACOSMIC if is_trace(parameters) else ()
+    others: tuple[str, ...] = ()
+    if is_trace(parameters):
+        others = OF_LACOSMIC
+    elif parameters["variant"] == "original":
+        others = OF_ASTROSCRAPPY
     return {key: value for key, value in parameters.items() if key not in others}
 
 
@@ -133,7 +137,8 @@ def _lightmask(read: Read, shape: tuple[int, int], keywords: Parameters) -> Dete
 
 def _trace(read: Read, shape: tuple[int, int], keywords: Parameters) -> Detection:
     """Seeds by L.A.Cosmic, grown by the net of `lightmask.detect`."""
-    mask, events = trace_in_bands(read, shape, **keywords)
+    numbers = {key: keywords[key] for key in ("gain", "readnoise", "satlevel")}
+    mask, events = trace_in_bands(read, shape, **numbers)
     count = int(np.count_nonzero(mask))
     print(f"{count} cosmic pixels in {events.pixels.size} events")
     return Detection(mask, [count])
@@ -153,7 +158,9 @@ def _ccdproc(read: Read, shape: tuple[int, int], keywords: Parameters) -> Detect
         raise ValueError(f"an image of {shape[1]}x{shape[0]} is too small for the detector ccdproc")
     data, mask, *more = read(slice(0, shape[0]))
     given = dict(zip(("inbkg", "invar"), more, strict=False))
-    keywords = {**keywords, **{key: value for key, value in given.items() if value is not None}}
+    keywords = {key: value for key, value in keywords.items() if key != "variant"} | {
+        key: value for key, value in given.items() if value is not None
+    }
     if (variance := given.get("invar")) is not None and not np.isfinite(variance).all():
         lacking = ~np.isfinite(variance)
         mask = lacking if mask is None else mask | lacking

@@ -52,20 +52,9 @@ GONE = {
 BEST = {"sky": "auto", "cosmic_rays": dict.fromkeys(("gain", "readnoise", "satlevel"), "auto") | {"detector": "trace"}}
 PRESETS: dict[str, Config] = {"chapter": {}, "best": BEST}
 """What is taken where a configuration says nothing, beside the defaults of the schema."""
-OF_LACOSMIC = (
-    "sigclip",
-    "sigfrac",
-    "objlim",
-    "niter",
-    "sepmed",
-    "cleantype",
-    "fsmode",
-    "psfmodel",
-    "psffwhm",
-    "psfsize",
-    "psfk",
-    "psfbeta",
-)
+OF_ASTROSCRAPPY = ("sepmed", "cleantype", "fsmode", "psfmodel", "psffwhm", "psfsize", "psfk", "psfbeta")
+"""Keys of cosmic_rays that `variant: original` does not use."""
+OF_LACOSMIC = ("variant", "sigclip", "sigfrac", "objlim", "niter", *OF_ASTROSCRAPPY)
 """Keys of cosmic_rays that the detector `trace` does not use."""
 DEEPEST = 20
 """Levels of sections and lists inside each other."""
@@ -365,14 +354,25 @@ def _section(config: Any, key: str) -> Config:
 
 
 def _unused(asked: Config, config: Config) -> Iterator[str]:
-    """Find keys that a user set, and the detector does not use."""
-    if _section(config, "cosmic_rays").get("detector") != "trace":
+    """Find keys that a user set, and that detector and variant do not use."""
+    chosen = _section(config, "cosmic_rays")
+    unused: tuple[str, ...]
+    if chosen.get("detector") == "trace":
+        unused, why, remedy = OF_LACOSMIC, "the detector trace does", "set cosmic_rays: detector to lightmask"
+    elif chosen.get("variant") == "original":
+        unused, why, remedy = OF_ASTROSCRAPPY, "the variant original does", "set cosmic_rays: variant to astroscrappy"
+        if chosen.get("detector") == "ccdproc":
+            yield (
+                "configuration: cosmic_rays.variant: found 'original'; expected astroscrappy, as the detector ccdproc "
+                "has no other; set cosmic_rays: detector to lightmask"
+            )
+    else:
         return
-    for key in OF_LACOSMIC:
+    for key in unused:
         if key in asked:
             yield (
-                f"configuration: cosmic_rays.{key}: found {_shown(asked[key])}; expected no such key, as the "
-                "detector trace does not use it; take it out, or set cosmic_rays: detector to lightmask"
+                f"configuration: cosmic_rays.{key}: found {_shown(asked[key])}; expected no such key, as {why} not use "
+                f"it; take it out, or {remedy}"
             )
 
 
