@@ -6,6 +6,7 @@
 #   results/masked/{frame}                  the masked frame, with MASK and FLAGS
 #   results/statistics/{frame}.json         its pixels per reason
 #   results/summary.csv, .ecsv              a row per LIGHT frame
+#   results/accuracy.txt, .json             how right the masks are, with assess: frames
 #   results/pictures                        of frames, combined masks and the night, for the report
 #   results/logs, results/benchmarks        per rule and frame
 from snakemake.utils import min_version
@@ -21,6 +22,7 @@ include: "rules/demo.smk"
 include: "rules/masks.smk"
 include: "rules/light.smk"
 include: "rules/tables.smk"
+include: "rules/assess.smk"
 include: "rules/batches.smk"
 
 

@@ -59,6 +59,25 @@ def test_a_preset_is_an_option_and_the_end_of_a_run_names_it(tmp_path):
     assert "measured" in scan.stdout
 
 
+def test_a_folder_is_assessed_and_the_best_setting_is_named(tmp_path):
+    write_night(tmp_path / "night")
+    command = ["assess", "night", "-o", "work", "--config", "cosmic_rays={sigclip: 6}", "frames_per_job=0"]
+    run = lightmask(*command, cwd=tmp_path)
+    assert run.returncode == 0, run.stdout
+    made = tmp_path / "work/results"
+    text = (made / "accuracy.txt").read_text()
+    assert (
+        text.rstrip() in run.stdout and "your setting" in text and ("Best of these: " in text or "Your setting" in text)
+    )
+    assert (made / "pictures/accuracy.png").exists() and (made / "accuracy.json").exists()
+    assert not (made / "masked").exists()
+    again = lightmask(*command, cwd=tmp_path)
+    assert again.returncode == 0 and "Nothing to be done" in again.stdout
+    whole = lightmask("run", "night", "--config", "assess=frames", "pictures=false", cwd=tmp_path)
+    assert whole.returncode == 0 and (tmp_path / "results/masked/a.fits").exists()
+    assert (tmp_path / "results/accuracy.txt").read_text().rstrip() in whole.stdout
+
+
 def test_other_options_are_those_of_snakemake_and_so_is_the_status(tmp_path):
     write_night(tmp_path / "night")
     dry = lightmask("run", "night", "-n", cwd=tmp_path)

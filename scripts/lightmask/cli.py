@@ -16,7 +16,7 @@ from lightmask.errors import FrameError, needed
 from lightmask.fits import Value
 from lightmask.messages import printable
 from lightmask.night import configfiles, configuration, matching, readout, types
-from lightmask.workflow import DEMO, Night, is_runnable
+from lightmask.workflow import ACCURACY, DEMO, Night, is_runnable
 
 SCANNED = ("file", "type", "masks", "gain", "read noise", "problem")
 
@@ -47,14 +47,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     scan = commands.add_parser("scan", help="list the files of a folder: what each is, and what will be done with it")
     scan.add_argument("folder", help="as for run; nothing is written")
+    assess = commands.add_parser(
+        "assess",
+        help="measure how right the masks of a folder's frames are, with tracks that are injected into some",
+        epilog="Other options are those of snakemake.",
+    )
+    assess.add_argument("folder", help="as for run")
     report = commands.add_parser("report", help="make WORK/results/report.html of what is there")
-    for command in (run, scan):
+    for command in (run, scan, assess):
         command.add_argument(
             "--preset",
             choices=sorted(configuration.PRESETS),
             help="chapter: L.A.Cosmic as in the guide (default); best: what is right on most frames",
         )
-    for command in (run, scan, report):
+    for command in (run, scan, assess, report):
         command.add_argument(
             "-o", metavar="WORK", dest="work", default=".", help="folder of results and config.yaml (.)"
         )
@@ -75,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sent_away = any(re.fullmatch("(--profile|--executor|-e|--jobs|-j)(=.*)?", option) for option in others)
             cores = ["--cores", known.cores or "all"] if known.cores or not sent_away else []
             start_snakemake(known.work, [*cores, *others], settings)
+        elif known.command == "assess":
+            asked = ["assess=frames", *settings, _setting_of(_frames(known.folder))]
+            start_snakemake(known.work, ["--cores", "all", ACCURACY, *others], asked)
         else:
             start_snakemake(
                 known.work, ["--report", "results/report.html", *others], [*known.config, *_last(known.work)]

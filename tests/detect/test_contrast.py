@@ -54,12 +54,14 @@ def inside(size):
     return np.s_[size:-size, size:-size]
 
 
-@pytest.mark.parametrize("is_given", ["nothing", "background", "variance", "both"])
-def test_contrast_is_the_height_above_the_median_in_its_noise(is_given):
-    image, rng = scene(), np.random.default_rng(3)
+@pytest.mark.parametrize(
+    ("is_given", "sky"), [("nothing", 200), ("background", 200), ("variance", 200), ("both", 200), ("nothing", -150)]
+)
+def test_contrast_is_the_height_above_the_median_in_its_noise(is_given, sky):
+    image, rng = scene() - np.float32(200 - sky), np.random.default_rng(3)
     background = rng.uniform(50, 60, SHAPE).astype(np.float32) if is_given in ("background", "both") else None
     variance = rng.uniform(100, 900, SHAPE).astype(np.float32) if is_given in ("variance", "both") else None
-    sky = np.float32(200)
+    sky = np.float32(sky)
     data = image if background is None else image - background
     found = Contrast(electrons(data, background, variance), Surroundings(sky, np.float32(225)))
     everywhere = np.arange(image.size)
@@ -67,7 +69,7 @@ def test_contrast_is_the_height_above_the_median_in_its_noise(is_given):
     around = median(data)
     light = around if background is None else around + background
     if variance is None:
-        noise = np.maximum(light, LEAST_OF_SKY * sky) + 25
+        noise = np.maximum(light, max(LEAST_OF_SKY * sky, 0)) + 25
     else:
         noise = median(variance) + (0 if background is None else background)
     exact = (data - around) / np.sqrt(np.maximum(noise, MIN_VARIANCE))

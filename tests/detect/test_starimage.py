@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from lightmask.detect import starimage
-from lightmask.detect.contrast import PER_OCTAVE
+from lightmask.detect.contrast import PER_OCTAVE, Surroundings
 from lightmask.detect.electrons import Images
 from lightmask.detect.net import OF_IMAGE, STAR_SIDE
-from lightmask.detect.starimage import SURE, measured, star_image, strips
+from lightmask.detect.starimage import SURE, Sample, measured, star_image, strips
 from lightmask.detect.trace import parameters_of
 
 SIDE = 400
@@ -115,3 +115,27 @@ def test_the_image_of_many_stars_is_that_of_those_that_are_alike():
     found = star_image(profiles.astype(np.float32))
     np.testing.assert_allclose(2.0 ** (found[:-1] / PER_OCTAVE), np.clip(one.ravel(), 1 / 64, 1), atol=0.08)
     assert star_image(profiles[..., :2].astype(np.float32)).tolist() == [0] * OF_IMAGE
+
+
+def test_peaks_are_the_brightest_local_maxima_of_each_square():
+    rng = np.random.default_rng(5)
+    image = rng.normal(100, 1, (100, 130)).astype(np.float32)
+    places = [(40, 63), (63, 40), (8, 31), (31, 8), (70, 100), (75, 110)]
+    for (y, x), height in zip(places, rng.integers(500, 5000, len(places)).tolist(), strict=True):
+        image[y, x] += height
+        image[y, x + 1] += height - 1  # beside it, in another square perhaps
+        image[y + 1, x - 1] += height - 2
+    found = Sample(Images(image, None), PARAMETERS)._peaks(Surroundings(np.float32(100), np.float32(125)))
+    best = {}
+    for y in range(5, 95):
+        for x in range(5, 125):
+            lowest = min(image[y - 3, x], image[y + 3, x], image[y, x - 3], image[y, x + 3])
+            if (
+                image[y, x] - lowest <= 10 * np.sqrt(np.float32(125))
+                or image[y, x] != image[y - 1 : y + 2, x - 1 : x + 2].max()
+            ):
+                continue
+            square = y // 32, x // 32
+            if square not in best or image[y, x] > image[divmod(best[square], 130)]:
+                best[square] = y * 130 + x
+    assert found.tolist() == sorted(best.values())

@@ -1,6 +1,7 @@
 """Masks and flags of frames: made of flats, darks, and cosmic rays."""
 
 from lightmask.masks import sources
+from lightmask.masks.assessment import EDGES, Counts, assess_frame
 from lightmask.masks.combined import combine_files
 from lightmask.masks.dark import make_dark_mask
 from lightmask.masks.flags import Flags
@@ -11,9 +12,12 @@ from lightmask.masks.sources import with_remarks
 from lightmask.masks.static import Output, make_as_planned
 
 __all__ = [
+    "EDGES",
+    "Counts",
     "Flags",
     "Masked",
     "Output",
+    "assess_frame",
     "combine_files",
     "make_as_planned",
     "make_dark_mask",

@@ -188,11 +188,11 @@ def mask_frame(
             remarks: list[str] = []
             hdus, digest = files.enter_context(opened(frame, name, config["checksums"], remarks.append))
             images = read_images(hdus, name, Roles(config["images"]), lambda line: remarks.append(f"{name}: {line}"))
-            masks, source = files.enter_context(_companion(companion, images, config["checksums"], remarks.append))
+            masks, source = files.enter_context(companion_of(companion, images, config["checksums"], remarks.append))
             static: dict[str, Pixels] = {}
             sources: list[tuple[str, Value]] = []
             if combined is not None:
-                static, sources = files.enter_context(_combined(combined, config["checksums"]))
+                static, sources = files.enter_context(open_combined(combined, config["checksums"]))
         found = []
         for image, mask in zip(images, masks, strict=True):
             known = static.get(image.label)
@@ -202,7 +202,7 @@ def mask_frame(
                     f"{_called(name, image)}: shape {shape_text(image.data.shape)}, its masks {shape}; "
                     "it changed since the folder was searched, start again"
                 )
-            search = _Search(image, known, _called(name, image), config, remarks, mask)
+            search = Search(image, known, _called(name, image), config, remarks, mask)
             found.append(search.searched(bool(draw or regions), bool(draw)))
         for remark in remarks:
             warn(remark)
@@ -248,7 +248,7 @@ def _called(name: str, image: Image) -> str:
 
 
 @dataclass
-class _Search:
+class Search:
     """The search of one image of a frame."""
 
     image: Image
@@ -258,8 +258,8 @@ class _Search:
     remarks: list[str]
     companion: Hdu | None = None
 
-    def searched(self, with_events: bool, with_sources: bool) -> Masked:
-        """Find what is wrong in the image, and with what is found."""
+    def prepared(self) -> tuple[Readout, Image, NDArray[np.bool_] | None, float]:
+        """Return how the image was read out, the image as it is searched, where it has no data, and the sky added."""
         try:
             how = readout(self.config, self.image.header, self.image.own, self.image.data.shape)
         except FrameError as error:
@@ -270,25 +270,37 @@ class _Search:
         how = self._with_level(self._with_gain(_with_readnoise(how, image.data), image), image)
         self._remark(how.remarks)
         level, image = self._with_sky(how, image)
+        return how, image, lacking, level
+
+    def flags(
+        self, how: Readout, image: Image, lacking: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.int16], list[int]]:
+        """Return the flags of a prepared image, and the pixels of each iteration."""
+        config = self.config
+        try:
+            return flag_pixels(
+                image,
+                self.static,
+                config["cosmic_rays"],
+                how,
+                config["grow"],
+                self._inherited(),
+                lacking,
+                self._variance(),
+            )
+        except ValueError as error:  # the detector's own refusal of a parameter
+            raise FrameError(f"{self.name}: {error}") from None
+
+    def searched(self, with_events: bool, with_sources: bool) -> Masked:
+        """Find what is wrong in the image, and with what is found."""
+        how, image, lacking, level = self.prepared()
         noise = None
         if self.config["quality"]:
             with timed("quality"):
                 noise = measured_noise(image.data, how)
                 self._check_noise(of_noise(image.data, noise, how), how)
-        try:
-            with timed("detection"):
-                flags, iterations = flag_pixels(
-                    image,
-                    self.static,
-                    self.config["cosmic_rays"],
-                    how,
-                    self.config["grow"],
-                    self._inherited(),
-                    lacking,
-                    self._variance(),
-                )
-        except ValueError as error:  # the detector's own refusal of a parameter
-            raise FrameError(f"{self.name}: {error}") from None
+        with timed("detection"):
+            flags, iterations = self.flags(how, image, lacking)
         counted = {"image": image.label, **statistics(flags, self.config["masked"], iterations)}
         events: Events | None = None
         found: list[Cause] = []
@@ -519,7 +531,9 @@ def _total(counted: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @contextmanager
-def _combined(path: str | os.PathLike, checksums: str) -> Iterator[tuple[dict[str, Pixels], list[tuple[str, Value]]]]:
+def open_combined(
+    path: str | os.PathLike, checksums: str
+) -> Iterator[tuple[dict[str, Pixels], list[tuple[str, Value]]]]:
     """Open a combined mask: its flags, by the label of the image they are for, and the cards that name its masks."""
     name = Path(path).name
     with opened(path, name, checksums) as (hdus, _):
@@ -534,7 +548,7 @@ def _combined(path: str | os.PathLike, checksums: str) -> Iterator[tuple[dict[st
 
 
 @contextmanager
-def _companion(
+def companion_of(
     file: tuple[str | os.PathLike, str] | None, images: Sequence[Image], checksums: str, remark: Callable[[str], None]
 ) -> Iterator[tuple[list[Hdu | None], tuple[str, str] | None]]:
     """Open the file of a frame's masks: return the mask of each image, and the name and digest of the file."""

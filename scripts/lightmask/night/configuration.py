@@ -146,29 +146,29 @@ def preset_text(config: Config) -> str:
     -------
     str
     """
-    chosen = config["cosmic_rays"]
-    preset = PRESETS[chosen["preset"]]
-    of_preset = _completed(merged(preset, {"cosmic_rays": {"preset": chosen["preset"]}}), schema())
-    changed = [key for key, value in chosen.items() if value != of_preset["cosmic_rays"][key]]
-    changed += [key for key in preset if key != "cosmic_rays" and config[key] != of_preset[key]]
-    return f"{chosen['preset']}, with other {', '.join(changed)}" if changed else str(chosen["preset"])
+    name = config["cosmic_rays"]["preset"]
+    of_preset = with_preset(config, name)
+    changed = [key for key, value in config["cosmic_rays"].items() if value != of_preset["cosmic_rays"][key]]
+    changed += [key for key in BEST if key != "cosmic_rays" and config[key] != of_preset[key]]
+    return f"{name}, with other {', '.join(changed)}" if changed else str(name)
 
 
 def with_preset(config: Config, preset: str) -> Config:
-    """Return a checked configuration with what a preset has of gain, read noise and the like.
+    """Return a checked configuration with all that a preset decides.
 
     Parameters
     ----------
     config : dict
         As from `validated`.
-    preset : {'best'}
+    preset : {'chapter', 'best'}
 
     Returns
     -------
     dict
     """
-    of_detector = PRESETS[preset]["cosmic_rays"]
-    return {**config, "cosmic_rays": {**config["cosmic_rays"], **of_detector, "preset": preset}}
+    given = merged(PRESETS[preset], {"cosmic_rays": {"preset": preset}})
+    complete = _completed(given, schema())
+    return {**config, **{key: complete[key] for key in BEST}}
 
 
 def of_run(config: Config, work: str | os.PathLike[str] = ".") -> Config:

@@ -1,6 +1,16 @@
 """Pictures and pages of frames, masks and the night."""
 
+from lightmask.show.accuracy import accuracy_text, best_of, draw_accuracy, write_accuracy
 from lightmask.show.night import draw_files, read_summary
 from lightmask.show.pictures import draw_combined_mask, draw_frame
 
-__all__ = ["draw_combined_mask", "draw_files", "draw_frame", "read_summary"]
+__all__ = [
+    "accuracy_text",
+    "best_of",
+    "draw_accuracy",
+    "draw_combined_mask",
+    "draw_files",
+    "draw_frame",
+    "read_summary",
+    "write_accuracy",
+]

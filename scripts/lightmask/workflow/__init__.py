@@ -10,12 +10,13 @@ from lightmask.workflow.logs import fault, logged_to
 from lightmask.workflow.memory import memory_limit
 
 if TYPE_CHECKING:
-    from lightmask.workflow.night import DEMO, Night
+    from lightmask.workflow.night import ACCURACY, DEMO, Night
     from lightmask.workflow.plan import BATCH_CORES
     from lightmask.workflow.run import Run
     from lightmask.workflow.workarounds import Engine, distinct_labels, is_runnable, shown_in_report, with_signature
 
 __all__ = [
+    "ACCURACY",
     "BATCH_CORES",
     "DEMO",
     "Engine",
@@ -31,6 +32,7 @@ __all__ = [
     "with_signature",
 ]
 _MODULES = {
+    "ACCURACY": "night",
     "DEMO": "night",
     "Night": "night",
     "BATCH_CORES": "plan",

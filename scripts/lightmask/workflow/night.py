@@ -20,6 +20,10 @@ from lightmask.workflow import batches
 from lightmask.workflow.code import digest_of_code
 
 DEMO = "results/demo"
+ACCURACY = "results/accuracy.txt"
+MOST_ASSESSED = 3
+ASSESSED_BYTES = 150
+"""Of a pixel of a frame that is assessed, at the most: measured 110."""
 COMBINING_BYTES = 1e9
 """Memory that darks are combined with, in bytes."""
 CHECKED = "results/logs/night_checked"
@@ -689,6 +693,50 @@ class Night:
         """List the files that say how long masking took."""
         return self._places(f"results/benchmarks/mask_light/{name}.tsv" for name in self.lights)
 
+    # Rule assess
+
+    def _assessed(self) -> list[str]:
+        """Name up to three LIGHT frames to assess: of the most frequent filters and exposures the middle one each."""
+        groups: dict[tuple[str, str], list[str]] = {}
+        for name, light in self.lights.items():
+            if not self.problem(light):
+                row = self._row(light)
+                groups.setdefault((str(row["filter"]), str(row["exposure"])), []).append(name)
+        largest = sorted(groups.values(), key=len, reverse=True)[:MOST_ASSESSED]
+        return [names[len(names) // 2] for names in largest]
+
+    def assessed_inputs(self, wildcards: Wildcards) -> list[Any]:
+        """Return the LIGHT frames to assess, and the masks that they share."""
+        return self.inputs_of(self._assessed())
+
+    def assessed_task(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what to do with the frames to assess: names, companions, masks, the settings, and the code."""
+        lights = [self.lights[name] for name in self._assessed()]
+        config = self._light_config
+        settings = {name: configuration.with_preset(config, name) for name in configuration.PRESETS}
+        if config not in settings.values():
+            settings["yours"] = config
+        masks = [self.combined_mask_of(light) for light in lights]
+        return {
+            "names": [light.path for light in lights],
+            "companions": [next((f.path for f in self._with_companions(light)[1:]), "") for light in lights],
+            "masks": [str(self.place(mask)) if mask else "" for mask in masks],
+            "settings": settings,
+            "code": self.code("assess"),
+        }
+
+    def assessed_files(self, wildcards: Wildcards, input: Any) -> dict[str, Any]:  # noqa: A002
+        """Return paths and stamps of the frames to assess, and of what came with them."""
+        lights = [self.lights[name] for name in self._assessed()]
+        return self._files_of([frame for light in lights for frame in self._with_companions(light)])
+
+    def assessed_memory(self, wildcards: Wildcards, attempt: int) -> int:
+        """Estimate the memory of assessing frames, in MB: of the largest one, with all that is held of it."""
+        pixels = max(
+            (prod(shape or (1, 1)) for name in self._assessed() for shape in self.lights[name].shapes), default=1
+        )
+        return attempt * int(300 + ASSESSED_BYTES * pixels / 1e6)
+
     # Rule all
 
     def shared_results(self) -> list[str]:
@@ -696,7 +744,8 @@ class Night:
         used = {self.combined_mask_of(f) for f in self.lights.values() if not self.matcher.problem(f)}
         pictures = [f"results/pictures/masks/{Path(mask).stem}.png" for mask in sorted(used) if mask]
         checked = [CHECKED] if self.sources_inputs() else []
-        return ["results/frames.csv", *(pictures if self.config["pictures"] else []), *checked]
+        assessed = [ACCURACY] if self.config["assess"] == "frames" and self._assessed() else []
+        return ["results/frames.csv", *(pictures if self.config["pictures"] else []), *checked, *assessed]
 
     @property
     def quality_tables(self) -> list[str]:

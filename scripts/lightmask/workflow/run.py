@@ -243,7 +243,13 @@ class Run:
         found.attach(self.logger)
 
     def end(self) -> None:
-        """Report what became of the night, and where it is."""
+        """Report what became of the night, and where it is; and how right its masks are, if that was assessed."""
+        self._report_end()
+        text = self._place("accuracy.txt")
+        if self.night.config["assess"] == "frames" and text.exists() and not self.is_nested:
+            self.logger.info(text.read_text(encoding="utf-8"))
+
+    def _report_end(self) -> None:
         if self.progress.whole_night:
             self._report_night()
         else:  # single results were asked for
