@@ -1,10 +1,13 @@
 """Rule assess: measure how right masks are, with tracks that are injected into some frames."""
 
+from lightmask.errors import FrameError
 from lightmask.workflow import logged_to
 
 
 def main(task, files, output):
     """Assess frames, and write table, numbers and picture."""
+    if not task["names"]:
+        raise FrameError("assess: found no LIGHT frame that can be masked, expected one; the list of frames says why")
     from lightmask.fits import unchanged
     from lightmask.masks import assess_frame
     from lightmask.show import draw_accuracy, write_accuracy

@@ -22,8 +22,8 @@ from lightmask.workflow.code import digest_of_code
 DEMO = "results/demo"
 ACCURACY = "results/accuracy.txt"
 MOST_ASSESSED = 3
-ASSESSED_BYTES = 150
-"""Of a pixel of a frame that is assessed, at the most: measured 110."""
+ASSESSED_BYTES = 100
+"""Of a pixel of a frame that is assessed, at the most: measured 69, of float64."""
 COMBINING_BYTES = 1e9
 """Memory that darks are combined with, in bytes."""
 CHECKED = "results/logs/night_checked"
