@@ -13,7 +13,12 @@ rule assess:
             category="Night",
             labels={"kind": "accuracy"},
         ),
-        text="results/accuracy.txt",
+        text=report(
+            "results/accuracy.txt",
+            caption="../docs/report/accuracy.rst",
+            category="Night",
+            labels={"kind": "accuracy, table"},
+        ),
         record="results/accuracy.json",
     log:
         "results/logs/assess.log",

@@ -55,8 +55,11 @@ def test_a_preset_is_an_option_and_the_end_of_a_run_names_it(tmp_path):
         "--preset: found best beside --config cosmic_rays=..., expected one of them; write "
         "--config 'cosmic_rays={preset: best, ...}'\n"
     )
-    scan = lightmask("scan", "night", "--preset", "best", cwd=tmp_path)
-    assert "measured" in scan.stdout
+    for name, gain in (("a.fits", None), ("b.fits", 1.5)):
+        fits.setval(tmp_path / "night" / name, "EGAIN", value=gain) if gain else None
+    rows = lightmask("scan", "night", "--preset", "best", cwd=tmp_path).stdout.splitlines()
+    columns = {row.split()[0]: re.split("  +", row) for row in rows}
+    assert columns["a.fits"][3:5] == ["measured", "10"] and columns["b.fits"][3:5] == ["1.5", "measured"]
 
 
 def test_a_folder_is_assessed_and_the_best_setting_is_named(tmp_path):

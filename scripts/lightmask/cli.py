@@ -15,7 +15,7 @@ from lightmask import SNAKEFILE, __version__
 from lightmask.errors import FrameError, needed
 from lightmask.fits import Value
 from lightmask.messages import printable
-from lightmask.night import configfiles, configuration, matching, readout, types
+from lightmask.night import NO_READNOISE, configfiles, configuration, matching, readout, types
 from lightmask.workflow import ACCURACY, DEMO, Night, is_runnable
 
 SCANNED = ("file", "type", "masks", "gain", "read noise", "problem")
@@ -250,8 +250,12 @@ def _described(mask: types.Frame) -> str:
 
 def _numbers(cards: dict[str, Value], config: dict[str, Any]) -> tuple[str, str]:
     """Return gain and read noise as a run would use them."""
-    found = readout(config | {"sections": "ignore", "amplifiers": []}, cards, {}, (1, 1)).amplifiers[0]
-    return "measured" if found.gain is None else f"{found.gain:g}", f"{found.readnoise:g}"
+    how = readout(config | {"sections": "ignore", "amplifiers": []}, cards, {}, (1, 1))
+    found = how.amplifiers[0]
+    if found.gain is None:
+        return "measured", f"{found.readnoise:g}"
+    is_unknown = any(line.startswith(NO_READNOISE) for line in how.remarks)
+    return f"{found.gain:g}", "measured" if is_unknown else f"{found.readnoise:g}"
 
 
 if __name__ == "__main__":

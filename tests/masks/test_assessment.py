@@ -79,6 +79,31 @@ def test_several_images_are_added_up(tmp_path):
     assert 1.5 * one.events < two.events < 2.5 * one.events
 
 
+def test_what_is_guessed_is_reported_with_the_setting_that_guesses(tmp_path):
+    frame(tmp_path)
+    with fits.open(tmp_path / "x.fits", mode="update") as hdus:
+        del hdus[0].header["EGAIN"]
+    lines = []
+    assess_frame(tmp_path / "x.fits", "x.fits", None, SETTINGS, remark=lines.append)
+    assert [line for line in lines if line.startswith("x.fits: gain: auto finds no gain") and line.endswith("(best)")]
+    assert [line for line in lines if line.startswith("x.fits: no pixel size in the header; ")]
+    assert len(lines) == len(set(lines)) and not any(line.endswith("(chapter)") for line in lines)
+    text = accuracy_text(dict.fromkeys(SETTINGS, counts([1] * 6, [2] * 6)), ["x.fits"], lines)
+    assert text.splitlines()[-len(lines) :] == lines
+
+
+def test_pixels_without_data_get_no_charge_and_are_not_judged(tmp_path):
+    frame(tmp_path)
+    whole = assess_frame(tmp_path / "x.fits", "x.fits", None, SETTINGS, remark=lambda line: None)["best"]
+    with fits.open(tmp_path / "x.fits", mode="update") as hdus:
+        hdus[0].data[:, :100] = 0  # a border without data, which would be data if charge were added
+        hdus[0].data[100:200:3, 150:200:3] = np.nan
+    part = assess_frame(tmp_path / "x.fits", "x.fits", None, SETTINGS, remark=lambda line: None)["best"]
+    assert 0.5 * whole.hit.sum() < part.hit.sum() < 0.9 * whole.hit.sum()
+    assert abs(part.recall - whole.recall) < 3 * np.hypot(part.errors[0], whole.errors[0])
+    assert part.wrong - whole.wrong < 3 * np.hypot(part.errors[1], whole.errors[1])
+
+
 def counts(found, hit, suspicious=0.0, flagged=100.0):
     return Counts(
         np.array(found, float), np.array(hit, float), 50, 40, 0, flagged, 900, suspicious, 0, 50, 10, 0
@@ -95,7 +120,7 @@ def test_table_numbers_and_picture(tmp_path):
     assert "Your setting is the best of these." in text and "none there" in text
     assert "preset: chapter     preset: best        your setting" in text
     assert "Measured with tracks in a.fits, b.fits." in text
-    write_accuracy(assessed, ["a.fits"], tmp_path / "a.txt", tmp_path / "a.json")
+    write_accuracy(assessed, ["a.fits"], ["a.fits: odd (best)"], tmp_path / "a.txt", tmp_path / "a.json")
     numbers = json.loads((tmp_path / "a.json").read_text())
     assert numbers["best"]["recall"] == pytest.approx(0.9) and numbers["best"]["wrong"] == pytest.approx(0.9)
     assert numbers["edges"] == list(EDGES[:-1]) and (tmp_path / "a.txt").read_text().startswith(" ")

@@ -129,9 +129,8 @@ class Bounds:
             self.low_background = with_neighbours(np.minimum, low_background)
         self.active: BoolArray = np.ones(tiles.contrast.shape, np.bool_)
         self._extends, self._least = medians.extends, least_variance(image, medians)
-        if (
-            medians.extends
-        ):  # the bound of the Laplacian knows no edge, and pixels there count more than once in a median
+        if medians.extends:
+            # The bound of the Laplacian knows no edge, and pixels there count more than once in a median.
             edges = np.ones(tiles.contrast.shape, np.bool_)
             edges[1:-1, 1:-1] = False
             self.contrast[edges] = np.inf

@@ -163,10 +163,6 @@ class Electrons:
         """Whether the variance was given, not made up of data and read noise."""
         return self._given_variance is not None
 
-    def original(self, pixels: IndexArray) -> FloatArray:
-        """Return the data of pixels before any cleaning [electron]."""
-        return self._original(self._given, pixels, self._gain)
-
     def _original(self, image: NDArray[Any], pixels: IndexArray, factor: np.float32) -> FloatArray:
         """Return the values of pixels before any cleaning."""
         values = scaled(image.flat[pixels], factor)

@@ -10,9 +10,9 @@ or the rim more often than what was found of the tracks does is no ray.
 import math
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,9 +20,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from lightmask.bits import Flag
+from lightmask.errors import FrameError
 from lightmask.fits import Header, Image, Roles, opened, read_images
+from lightmask.masks.flags import grown
 from lightmask.masks.frame import Search, companion_of, open_combined
-from lightmask.night import Readout, with_preset
+from lightmask.masks.planes import Raised
+from lightmask.messages import warn
+from lightmask.night import PIXEL_SIZES, Readout, first, with_preset, within
 from lightmask.quality import Events, measured_noise, measured_quality
 from lightmask.truth import (
     LEAST_OF_RAY,
@@ -39,7 +43,7 @@ TRACKS_PER_PIXEL = 200e-6
 FEWEST_TRACKS, MOST_TRACKS = 20, 3000
 EDGES = (3, 5, 10, 20, 50, 100, math.inf)
 """Of bins of brightness: charge in the noise of the pixel."""
-NATURAL = 2
+NATURAL = 2.9
 """How far around what is flagged in the frame as it is nothing is judged, in pixels."""
 DEPTHS = 20.0, 120.0
 """Of thin and thick silicon, in um: half of the tracks each."""
@@ -126,6 +130,7 @@ def assess_frame(
     combined: str | os.PathLike | None,
     settings: Mapping[str, dict[str, Any]],
     companion: tuple[str | os.PathLike, str] | None = None,
+    remark: Callable[[str], None] = warn,
 ) -> dict[str, Counts]:
     """Inject tracks into a LIGHT frame, and count what each setting does.
 
@@ -141,6 +146,8 @@ def assess_frame(
         Configurations, as `mask_frame` takes them, by name.
     companion : (path, str), optional
         A file of its own with the mask that came with the frame, and its name.
+    remark : callable, optional
+        Is called with each line on what is odd, guessed or left out.
 
     Returns
     -------
@@ -155,66 +162,90 @@ def assess_frame(
     config = next(iter(settings.values()))
     total: dict[str, Counts] = {}
     with ExitStack() as files:
-        hdus, _ = files.enter_context(opened(frame, name, config["checksums"], lambda line: None))
-        images = read_images(hdus, name, Roles(config["images"]), lambda line: None)
-        masks, _ = files.enter_context(companion_of(companion, images, config["checksums"], lambda line: None))
+        hdus, _ = files.enter_context(opened(frame, name, config["checksums"], remark))
+        images = read_images(hdus, name, Roles(config["images"]), lambda line: remark(f"{name}: {line}"))
+        masks, _ = files.enter_context(companion_of(companion, images, config["checksums"], remark))
         static: Mapping[str, Any] = {}
         if combined is not None:
             static, _ = files.enter_context(open_combined(combined, config["checksums"]))
         for number, (image, mask) in enumerate(zip(images, masks, strict=True)):
             rng = np.random.default_rng([zlib.crc32(name.encode("utf-8", "surrogateescape")), number])
-            found = _of_image(rng, image, static.get(image.label), mask, name, settings)
+            called = f"{name}[{image.label}]" if image.label else name
+            known = static.get(image.label)
+            if combined is not None and (known is None or known.shape != image.data.shape):
+                raise FrameError(
+                    f"{called}: its masks have another shape than it; it changed since the folder was searched"
+                )
+            found = _of_image(rng, image, known, mask, called, settings, remark)
             total = {key: total[key] + counts if key in total else counts for key, counts in found.items()}
     return total
 
 
 def _of_image(
-    rng: np.random.Generator, image: Image, static: Any, mask: Any, name: str, settings: Mapping[str, dict[str, Any]]
+    rng: np.random.Generator,
+    image: Image,
+    static: Any,
+    mask: Any,
+    name: str,
+    settings: Mapping[str, dict[str, Any]],
+    remark: Callable[[str], None],
 ) -> dict[str, Counts]:
     """Count what each setting does to one image."""
     shape = (image.data.shape[0], image.data.shape[1])
-    first = next(iter(settings.values()))
+    config = next(iter(settings.values()))
+    odd: dict[str, None] = {}  # in order, each once
+    flags: dict[str, NDArray[np.int16]] = {}
+    others: dict[str, NDArray[np.int16]] = {}
     with open(os.devnull, "w") as nothing, redirect_stdout(nothing):
-        right, _, _, _ = Search(image, static, name, with_preset(first, "best"), [], mask).prepared()
-    injected = _injected(rng, image, shape, first)
-    counts = np.zeros(shape, np.float32)  # of the charge, in those of the file
-    for each in right.amplifiers:
-        counts[each.rows, each.columns] = injected.charge[each.rows, each.columns] / (each.gain or 1.0)
-    flags, others = {}, {}
-    with open(os.devnull, "w") as nothing, redirect_stdout(nothing):
-        for key, config in settings.items():
-            flags[key] = _flags(Search(image, static, name, config, [], mask))
-            more = replace(image, data=_Added(image.data, counts))
-            others[key] = _flags(Search(more, static, name, config, [], mask))
+        right, _, _, _ = Search(image, static, name, with_preset(config, "best"), [], mask).prepared()
+        for key, setting in settings.items():
+            remarks: list[str] = []
+            flags[key] = _flags(Search(image, static, name, setting, remarks, mask))
+            odd |= dict.fromkeys(f"{line} ({key})" for line in remarks)
+        bad = np.logical_or.reduce([each & BAD != 0 for each in flags.values()])
+        injected = _injected(rng, image, shape, config, lambda line: odd.setdefault(f"{name}: {line}"))
+        injected.charge[bad] = 0  # what has no data stays so
+        with_tracks = Raised(image.data, _in_counts(injected.charge, right))
+        for key, setting in settings.items():
+            others[key] = _flags(Search(replace(image, data=with_tracks), static, name, setting, [], mask))
+    for line in odd:
+        remark(line)
     near = np.logical_or.reduce([each & (Flag.COSMIC | Flag.SUSPECT) != 0 for each in flags.values()])
-    judged = ~_grown(near, NATURAL) & (next(iter(flags.values())) & BAD == 0)
+    judged = ~grown(near, NATURAL) & ~bad
     sigma = _pixel_noise(image.data, injected, right)
     hit, free = (injected.charge >= LEAST_OF_RAY * sigma) & judged, (injected.charge < MOST_OF_NONE * sigma) & judged
     contrast = np.divide(injected.charge, sigma, out=np.zeros(shape), where=hit)
-    with_tracks = _Added(image.data, counts)
     return {
         key: _counts(image, with_tracks, flags[key], others[key], hit, free, contrast, injected, right)
         for key in settings
     }
 
 
-def _injected(rng: np.random.Generator, image: Image, shape: tuple[int, int], config: Mapping[str, Any]) -> Injected:
+def _in_counts(charge: NDArray[np.float64], how: Readout) -> NDArray[np.float32]:
+    """Return a charge [e-] in counts of the file."""
+    counts = np.zeros(charge.shape, np.float32)
+    for each in how.amplifiers:
+        counts[each.rows, each.columns] = charge[each.rows, each.columns] / (each.gain or 1.0)
+    return counts
+
+
+def _injected(
+    rng: np.random.Generator,
+    image: Image,
+    shape: tuple[int, int],
+    config: Mapping[str, Any],
+    remark: Callable[[str], None],
+) -> Injected:
     """Return tracks all over an image, half of them of thin silicon and half of thick, with the charge they have."""
-    side = _pixel_size(image.header, config)
+    side = within(first(image.header, config["table_keywords"]["pixel_size"]), PIXEL_SIZES)
+    if math.isnan(side):
+        remark(f"no pixel size in the header; tracks are those of pixels of {PIXEL:g} um; expected XPIXSZ or the like")
+        side = PIXEL
     number = int(min(max(TRACKS_PER_PIXEL * shape[0] * shape[1], FEWEST_TRACKS), MOST_TRACKS))
     made: list[Track] = []
     for depth in DEPTHS:
         made += tracks(rng, number // 2, Sensor(side, depth, min(0.4 * side, 8.0), rng.uniform(0, 1.2)))
     return inject(rng, shape, made)
-
-
-def _pixel_size(header: Header, config: Mapping[str, Any]) -> float:
-    """Return the side of a pixel [um]."""
-    for keyword in config["table_keywords"]["pixel_size"]:
-        value = header.get(keyword)
-        if isinstance(value, int | float) and 1 <= value <= 100:
-            return float(value)
-    return PIXEL
 
 
 def _flags(search: Search) -> NDArray[np.int16]:
@@ -285,34 +316,3 @@ def _suspicious(measured: Mapping[str, Any]) -> float:
     """Return which part of COSMIC pixels is where few rays are: in lines, the rim, trails, and on sources."""
     on_sources = max(measured["on_sources"] or 0.0, measured["on_extended"] or 0.0)
     return min(sum(measured[place] or 0.0 for place in PLACES) + on_sources, 1.0)
-
-
-def _grown(mask: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
-    """Return a mask grown to squares."""
-    result = mask.copy()
-    for of_rows in (result, result.T):
-        before = of_rows.copy()
-        for step in range(1, steps + 1):
-            of_rows[step:] |= before[:-step]
-            of_rows[:-step] |= before[step:]
-    return result
-
-
-@dataclass(frozen=True)
-class _Added:
-    """An image to which something was added, of which rows can be taken."""
-
-    data: Any
-    more: NDArray[np.float32]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.more.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.more.dtype
-
-    def __getitem__(self, part: Any) -> NDArray[np.float32]:
-        result: NDArray[np.float32] = np.asarray(self.data[part], np.float32) + self.more[part]
-        return result

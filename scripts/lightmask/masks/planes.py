@@ -152,18 +152,18 @@ def common_level(amplifiers: tuple[Amplifier, ...]) -> float:
 
 @dataclass(frozen=True)
 class Raised:
-    """An image with a level added to each pixel, of which rows can be taken.
+    """An image to which a level, or another image, is added, of which rows can be taken.
 
     Attributes
     ----------
     data : ndarray or alike
         The image, as it is where its sky was subtracted.
-    level : float
-        The sky, in counts.
+    level : float or ndarray
+        The sky, or what else is added, in counts.
     """
 
     data: Any
-    level: float
+    level: float | NDArray[np.float32]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -177,5 +177,6 @@ class Raised:
         return np.result_type(self.data.dtype, np.float32)
 
     def __getitem__(self, place: Any) -> NDArray[Any]:
-        found: NDArray[Any] = self.data[place].astype(self.dtype) + self.dtype.type(self.level)
+        level = self.level[place] if isinstance(self.level, np.ndarray) else self.level
+        found: NDArray[Any] = self.data[place].astype(self.dtype) + np.asarray(level, self.dtype)
         return found

@@ -8,6 +8,7 @@ from typing import Any
 
 from lightmask.fits import whole_file
 from lightmask.masks import EDGES, Counts
+from lightmask.messages import printable
 
 SETTINGS = {"chapter": "preset: chapter", "best": "preset: best", "yours": "your setting"}
 """What the table calls each setting."""
@@ -30,7 +31,7 @@ def best_of(assessed: Mapping[str, Counts]) -> str:
     return max(assessed, key=lambda name: (assessed[name].f1, name == "yours"))
 
 
-def accuracy_text(assessed: Mapping[str, Counts], frames: Sequence[str]) -> str:
+def accuracy_text(assessed: Mapping[str, Counts], frames: Sequence[str], remarks: Sequence[str] = ()) -> str:
     """Return the table, and which setting is best.
 
     Parameters
@@ -39,6 +40,8 @@ def accuracy_text(assessed: Mapping[str, Counts], frames: Sequence[str]) -> str:
         By the name of the setting: chapter, best and, if it is another one, yours.
     frames : sequence of str
         Into which tracks were injected.
+    remarks : sequence of str
+        What was guessed or left out.
 
     Returns
     -------
@@ -55,11 +58,13 @@ def accuracy_text(assessed: Mapping[str, Counts], frames: Sequence[str]) -> str:
             f"  {f'{least} to {most}' if most < 1e9 else f'above {least}':<26}" + "".join(f"{s:<20}" for s in shares)
         )
     name = best_of(assessed)
-    lines += ["", f"Measured with tracks in {', '.join(frames)}."]
+    lines += ["", f"Measured with tracks in {', '.join(map(printable, frames))}."]
     if name == "yours":
         lines.append("Your setting is the best of these.")
     else:
         lines += [f"Best of these: {SETTINGS[name]}. For config.yaml:", "", "cosmic_rays:", f"  preset: {name}"]
+    if remarks:
+        lines += ["", "Guessed, or odd (in brackets the setting):", *map(printable, remarks)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -82,24 +87,33 @@ def _share(part: float, whole: float, independent: float) -> str:
 
 
 def write_accuracy(
-    assessed: Mapping[str, Counts], frames: Sequence[str], text: str | os.PathLike, record: str | os.PathLike
+    assessed: Mapping[str, Counts],
+    frames: Sequence[str],
+    remarks: Sequence[str],
+    text: str | os.PathLike,
+    record: str | os.PathLike,
 ) -> None:
     """Write the table, and its numbers as JSON.
 
     Parameters
     ----------
-    assessed, frames
+    assessed, frames, remarks
         As of `accuracy_text`.
     text, record : path
         Files to write.
     """
-    numbers: dict[str, Any] = {"frames": list(frames), "edges": EDGES[:-1], "best": best_of(assessed)}
+    numbers: dict[str, Any] = {
+        "frames": list(frames),
+        "remarks": list(remarks),
+        "edges": EDGES[:-1],
+        "best": best_of(assessed),
+    }
     for name, counts in assessed.items():
         numbers[name] = {
             key: value.tolist() if hasattr(value, "tolist") else value for key, value in counts._asdict().items()
         } | {"recall": counts.recall, "wrong": counts.wrong, "errors": counts.errors}
     with whole_file(text) as part:
-        part.write_text(accuracy_text(assessed, frames), encoding="utf-8")
+        part.write_text(accuracy_text(assessed, frames, remarks), encoding="utf-8", errors="backslashreplace")
     with whole_file(record) as part:
         part.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
 

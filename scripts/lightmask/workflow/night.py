@@ -717,8 +717,10 @@ class Night:
         if config not in settings.values():
             settings["yours"] = config
         masks = [self.combined_mask_of(light) for light in lights]
+        frames = [frame for light in lights for frame in self._with_companions(light)]
         return {
             "names": [light.path for light in lights],
+            "stamps": self._files_of(frames)["stamps"],  # so that frames that are others now are assessed anew
             "companions": [next((f.path for f in self._with_companions(light)[1:]), "") for light in lights],
             "masks": [str(self.place(mask)) if mask else "" for mask in masks],
             "settings": settings,

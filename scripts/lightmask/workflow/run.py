@@ -16,7 +16,7 @@ from lightmask.masks import sources
 from lightmask.night import NOT_YET, inventory, preset_text, remarked
 from lightmask.show import draw_files, read_summary
 from lightmask.workflow import locks, logs, nested, progress
-from lightmask.workflow.night import Night, Wildcards
+from lightmask.workflow.night import ACCURACY, Night, Wildcards
 from lightmask.workflow.outcomes import problems, write_partial
 from lightmask.workflow.plan import Plan
 from lightmask.workflow.workarounds import (
@@ -54,7 +54,7 @@ class Run:
         self.engine, self.logger = engine, logger
         self.progress = progress.Progress()
         self.jobs_at_work = os.path.abspath(".snakemake/lightmask_at_work")
-        self._has_reported = False
+        self._has_reported = self._assesses = False
         self._busy = ""
         self.is_nested = bool(os.environ.get(nested.PLANNED))
         try:
@@ -240,20 +240,23 @@ class Run:
             found.total = alone + sum(found.batches.values())
         found.remote = not self.engine.runs_here
         found.whole_night = any(name.endswith(OF_ALL) for name in begun)
+        self._assesses = found.whole_night and self.night.config["assess"] == "frames"
+        self._assesses |= any(name.endswith("assess") for name in begun)
         found.attach(self.logger)
 
     def end(self) -> None:
         """Report what became of the night, and where it is; and how right its masks are, if that was assessed."""
-        self._report_end()
-        text = self._place("accuracy.txt")
-        if self.night.config["assess"] == "frames" and text.exists() and not self.is_nested:
-            self.logger.info(text.read_text(encoding="utf-8"))
-
-    def _report_end(self) -> None:
         if self.progress.whole_night:
             self._report_night()
         else:  # single results were asked for
             self.progress.detach(self.logger)
+            self._report_accuracy()
+
+    def _report_accuracy(self) -> None:
+        """Report how right the masks are, if this run was to find out."""
+        text = self.night.place(ACCURACY)
+        if self._assesses and text.exists():
+            self.logger.info(text.read_text(encoding="utf-8"))
 
     def _report_night(self) -> None:
         seconds = self.progress.clock() - self.progress.started
@@ -265,6 +268,7 @@ class Run:
         places = {what: str(self._place(name)) for what, name in where.items()}
         settings = {"preset": preset_text(self.night.config)}
         self.logger.info(progress.table(rows, seconds, settings | places))
+        self._report_accuracy()
 
     def end_with_failures(self) -> None:
         """Summarise a night of which frames failed, which keep rule summarise from running, and report all."""
