@@ -219,6 +219,27 @@ def test_a_file_system_without_locks(arguments, tmp_path):
     assert (run.results / "masked/a.fits").exists()
 
 
+def test_a_run_killed_between_the_locks_of_snakemake_and_its_own(arguments, tmp_path):
+    """Preloaded: the run is killed when it is about to lock the results, after Snakemake has written its locks."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import fcntl, os, signal\n"
+        "flock = fcntl.flock\n"
+        "def until_results(file, operation):\n"
+        "    path = os.readlink(f'/proc/self/fd/{file}')\n"
+        "    if path.endswith('results/.lock') and operation & fcntl.LOCK_EX:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    flock(file, operation)\n"
+        "fcntl.flock = until_results\n"
+    )
+    work = tmp_path / "work"
+    killed = run_workflow(work, *arguments, before=["env", f"PYTHONPATH={tmp_path}"])
+    assert killed.returncode == -signal.SIGKILL, killed.output
+    assert list(work.glob(".snakemake/locks/*"))
+    again = run_workflow(work, *arguments)
+    assert again.returncode == 0, again.output
+    assert (again.results / "masked/a.fits").exists()
+
+
 @pytest.mark.parametrize("here", [True, False], ids=["this_machine", "another_machine"])
 def test_locks_left_by_a_killed_run_go_only_if_it_ran_here(here, arguments, tmp_path):
     """A file system may keep its locks to one machine: then only a user knows what another one does."""

@@ -1,5 +1,6 @@
 """Locks that end with their holder."""
 
+import ast
 import json
 import os
 import subprocess
@@ -12,15 +13,15 @@ from lightmask.workflow import locks
 
 HOLD = """
 import sys; from pathlib import Path; from lightmask.workflow import locks
-print(locks.hold(Path(sys.argv[1])) or "nobody", flush=True)
+print(getattr(locks, sys.argv[2])(Path(sys.argv[1])) or "nobody", flush=True)
 sys.stdin.read()
 """
 
 
-def hold(path):
-    """Hold a lock in a process that ends in order when its input does."""
+def hold(path, how="hold"):
+    """Hold, or join, a lock in a process that ends in order when its input does."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, path],
+        [sys.executable, "-c", HOLD, path, how],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -102,3 +103,29 @@ def test_shared_locks_keep_out_only_who_wants_to_be_alone(tmp_path):
         assert not locks.lock(alone)
     with open(tmp_path / "lock") as alone:
         assert locks.lock(alone)
+
+
+def test_who_shared_a_lock_and_was_killed_is_known_when_nobody_shares_it(tmp_path):
+    path = tmp_path / "lock"
+    first, said = hold(path, "join")
+    assert said == "nobody"
+    second, said = hold(path, "join")
+    assert said == "nobody"
+    end(first, "killed")
+    third, said = hold(path, "join")
+    assert said == "nobody"  # the second one is there, too
+    end(second)
+    end(third)
+    fourth, said = hold(path, "join")
+    found = ast.literal_eval(said)
+    assert {first.pid} <= {one["process"] for one in found} <= {first.pid, second.pid}
+    assert all(map(locks.is_here, found))
+    end(fourth)
+    assert path.read_text() == ""
+    fifth, said = hold(path, "join")
+    assert said == "nobody"
+    end(fifth, "killed")
+    path.write_text(path.read_text()[:20])
+    sixth, said = hold(path, "join")
+    assert ast.literal_eval(said) == [locks.UNKNOWN]
+    end(sixth)

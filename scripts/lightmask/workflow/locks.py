@@ -79,19 +79,70 @@ def hold(path: Path) -> dict[str, Any] | None:
         raise
     killed = _read(path)
     file.truncate(0)
-    holder = {
-        "process": os.getpid(),
-        "host": platform.node(),
-        "boot": _boot(),
-        "since": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        "token": os.urandom(8).hex(),
-    }
+    holder = _this_process() | {"token": os.urandom(8).hex()}
     json.dump(holder, file)
     file.flush()
     os.fsync(file.fileno())  # a power cut kills too
     atexit.register(file.truncate, 0)
     os.environ[RUN] = f"{holder['token']} {path.absolute()}"
     return killed
+
+
+def join(path: Path) -> list[dict[str, Any]]:
+    """Share a lock with others until this process ends, and say in a line of its file who does.
+
+    Parameters
+    ----------
+    path : Path
+        The lock's file, made where there is none. It is empty while nobody shares
+        the lock, unless one that did was killed.
+
+    Returns
+    -------
+    list of dict
+        Who shared the lock and was killed, as `hold` returns it; also who left while
+        others shared it. Empty as long as others share it: some lines are theirs.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, or the file system has no locks.
+    """
+    file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - open until the process ends
+    try:
+        killed = []
+        if lock(file):
+            killed = [
+                found
+                for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
+                if (found := _parsed(line))
+            ]
+            file.truncate(0)
+        lock(file, shared=True, wait=True)
+    except BaseException:
+        file.close()
+        raise
+    line = json.dumps(_this_process()) + "\n"
+    file.write(line)
+    file.flush()
+    atexit.register(_leave, file, path, line)
+    return killed
+
+
+def _leave(file: IO, path: Path, line: str) -> None:
+    if lock(file):  # the last one; other lines are of those that were killed, or that left before
+        others = path.read_text(encoding="utf-8", errors="replace").replace(line, "")
+        file.truncate(0)
+        file.write(others)
+
+
+def _this_process() -> dict[str, Any]:
+    return {
+        "process": os.getpid(),
+        "host": platform.node(),
+        "boot": _boot(),
+        "since": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+    }
 
 
 def is_over() -> bool:
@@ -156,7 +207,10 @@ def is_here(holder: dict[str, Any]) -> bool:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    text = path.read_text(encoding="utf-8", errors="replace")
+    return _parsed(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def _parsed(text: str) -> dict[str, Any] | None:
     try:
         found = json.loads(text)
     except ValueError:  # killed, or seen, while it was written

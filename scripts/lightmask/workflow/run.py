@@ -54,6 +54,7 @@ class Run:
         self.engine, self.logger = engine, logger
         self.progress = progress.Progress()
         self.jobs_at_work = os.path.abspath(".snakemake/lightmask_at_work")
+        self.runs_here = os.path.abspath(".snakemake/lightmask_runs")
         self._has_reported = self._assesses = False
         self._busy = ""
         self.is_nested = bool(os.environ.get(nested.PLANNED))
@@ -108,12 +109,17 @@ class Run:
         """Wait for jobs that outlived a run that was killed here, and remove that run's locks."""
         results = self.night.results
         with suppress(OSError):  # no locks on this file system, or a right is missing: `begin` reports it
+            # A run may be killed when Snakemake has written its locks, and the run has not begun.
+            os.makedirs(os.path.dirname(self.runs_here), exist_ok=True)
+            killed_early = locks.join(Path(self.runs_here))
             if other := locks.holder(results / ".lock"):
                 self._busy = self._busy_text(locks.describe(other))
                 self.logger.warning(self._busy)
             killed = locks.last_holder(results / ".lock")
             if killed and locks.is_here(killed):
                 self._wait_for_jobs()
+                remove_locks_of_dead_run()
+            elif not killed and killed_early and all(map(locks.is_here, killed_early)):
                 remove_locks_of_dead_run()
             elif killed and is_locked():
                 self.logger.warning(
