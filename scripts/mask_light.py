@@ -29,7 +29,9 @@ def main(task, files, masks, output, threads, mem_mb):
         from lightmask.show import draw_frame
 
         draw = partial(draw_frame, picture=picture, title=name, caption=task["caption"])
-    names = [name, *filter(None, [task["companion"]])]
+    companions = [*filter(None, [task["companion"]])]
+    names = [name, *companions, *task["repeats"]]
+    repeats = [*zip(files["paths"], names, strict=True)][1 + len(companions) :]
     with unchanged(files["paths"], names, files["stamps"]), memory_limit(mem_mb, task["mem_needed"], name):
         mask_frame(
             files["paths"][0],
@@ -42,6 +44,7 @@ def main(task, files, masks, output, threads, mem_mb):
             next(iter(output.get("regions", [])), None),
             task["recipe"],
             (files["paths"][1], task["companion"]) if task["companion"] else None,
+            repeats,
         )
 
 

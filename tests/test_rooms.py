@@ -8,10 +8,10 @@ from conftest import CHECKOUT
 
 SCRIPTS = CHECKOUT / "scripts"
 LIBRARY = SCRIPTS / "lightmask"
-ROOMS = ["detect", "truth", "fits", "night", "quality", "masks", "show", "workflow"]
+ROOMS = ["detect", "truth", "repeats", "fits", "night", "quality", "masks", "show", "workflow"]
 """From the bottom up: a room knows those before it."""
 UNDER_ALL = {"errors", "messages", "bits"}
-ORDER = ["detect", "truth", "fits", "night", "quality", "masks", "show", "demo", "workflow"]
+ORDER = ["detect", "truth", "repeats", "fits", "night", "quality", "masks", "show", "demo", "workflow"]
 """With the demo night, which is no room: it writes frames, and the workflow plans them."""
 KNOW_THE_ENGINE = {"workflow", "cli"}
 

@@ -100,6 +100,12 @@ def add_stars(
     pairs = int(number * 0.1)
     if pairs:
         places[:pairs] = places[number - pairs :] + rng.normal(0, 3, (pairs, 2))
+    add_stars_at(image, places, star, fluxes)
+    return places
+
+
+def add_stars_at(image: np.ndarray, places: np.ndarray, star: np.ndarray, fluxes: np.ndarray) -> None:
+    """Add stars at some places."""
     half = star.shape[0] // 2 // OVER
     for (y, x), flux in zip(places, fluxes, strict=True):
         row, column = int(np.floor(y)), int(np.floor(x))
@@ -108,7 +114,6 @@ def add_stars(
         steps = np.arange(-half + 1, half) * OVER
         stamp = star[np.ix_(middle + steps - shift_y + OVER // 2, middle + steps - shift_x + OVER // 2)]
         add(image, flux * stamp, row - half + 1, column - half + 1)
-    return places
 
 
 def add_spikes(image: np.ndarray, rng: np.random.Generator, y: float, x: float, flux: float, fwhm: float) -> None:

@@ -21,7 +21,7 @@ def scored(mask, score=0):
 @settings(max_examples=300, deadline=None)
 @given(arrays.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12))))
 def test_events_are_what_touches_by_a_side_or_a_corner(mask):
-    found = events_of(scored(mask), mask.shape[1])
+    found = events_of(scored(mask).pixels, mask.shape[1])
     label, number = ndimage.label(mask, EIGHT)
     expected = label[mask]
     assert len(set(zip(found, expected, strict=True))) == number == len(set(found))
@@ -35,7 +35,7 @@ def test_an_event_may_wind_as_long_as_it_likes():
     for ring in range(0, 28, 4):
         mask[ring, ring : 60 - ring] = mask[ring : 60 - ring, 59 - ring] = True
         mask[59 - ring, ring + 2 : 60 - ring] = mask[ring + 4 : 60 - ring, ring + 2] = True
-    assert set(events_of(scored(mask), 60)) == set(range(ndimage.label(mask, EIGHT)[1]))
+    assert set(events_of(scored(mask).pixels, 60)) == set(range(ndimage.label(mask, EIGHT)[1]))
 
 
 @pytest.mark.parametrize(

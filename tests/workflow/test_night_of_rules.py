@@ -164,7 +164,7 @@ def test_recipes_follow_the_settings_that_a_result_depends_on(night):
 def test_a_frame_that_cannot_be_masked_needs_no_input_and_says_why(night, folder):
     write_light(folder / "small.fits", shape=(32, 32))
     found = night()
-    assert found.light_inputs(of(frame="small.fits")) == {"frame": [], "masks": []}
+    assert found.light_inputs(of(frame="small.fits")) == {"frame": [], "masks": [], "repeats": []}
     assert "no flat mask applies" in found.light_task(of(frame="small.fits"))["problem"]
     assert found.usable(["small.fits", "a.fits", "gone.fits"]) == [found.lights["a.fits"]]
 

@@ -7,6 +7,7 @@ from lightmask.detect import net
 from lightmask.detect.api import CosmicRays, detect_cosmics, mask_cosmics
 from lightmask.detect.bands import pixels_at_a_time
 from lightmask.detect.ccdmask import ccdmask
+from lightmask.detect.growth import events_of
 from lightmask.detect.selection import median_of
 from lightmask.detect.trace import TracedRays, pixels_of_trace, trace_cosmics, trace_in_bands
 from lightmask.detect.training import Candidates
@@ -17,6 +18,7 @@ __all__ = [
     "TracedRays",
     "ccdmask",
     "detect_cosmics",
+    "events_of",
     "mask_cosmics",
     "median_of",
     "net",

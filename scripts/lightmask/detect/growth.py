@@ -95,13 +95,13 @@ def _neighbours(pixels: IndexArray, shape: tuple[int, ...], looked_at: BoolArray
     return found
 
 
-def events_of(scored: Scored, nx: int) -> IndexArray:
+def events_of(pixels: IndexArray, nx: int) -> IndexArray:
     """Return the number of the event of each pixel: what touches, also by a corner, is one.
 
     Parameters
     ----------
-    scored : Scored
-        Of a whole image of `nx` columns.
+    pixels : 1-D int array
+        Places in a flattened image of `nx` columns, in order.
     nx : int
 
     Returns
@@ -109,7 +109,7 @@ def events_of(scored: Scored, nx: int) -> IndexArray:
     1-D array
         Numbers from 0, in the order of the first pixel of each event.
     """
-    pixels = scored.pixels.astype(np.int64)
+    pixels = pixels.astype(np.int64)
     column = pixels % nx
     first, second = [], []
     for step, within in ((1, column < nx - 1), (nx - 1, column > 0), (nx, True), (nx + 1, column < nx - 1)):

@@ -302,7 +302,7 @@ def _traced_pixels(images: Images, parameters: Parameters, frame: Frame, edges: 
 def _as_mask(found: Scored, shape: tuple[int, ...]) -> tuple[BoolArray, Events]:
     """Return the mask of those events whose best seed is sure, and these events."""
     crmask = np.zeros(shape, np.bool_)
-    number = events_of(found, shape[1])
+    number = events_of(found.pixels, shape[1])
     sure, best = sure_events(found, number)
     kept = sure[number]
     crmask.ravel()[found.pixels[kept]] = True

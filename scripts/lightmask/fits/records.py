@@ -129,7 +129,7 @@ class Digests:
         size = 4
         if len(stamp) == size:
             known = (noted.get((path, tuple(stamp))) for noted in map(notes, logs))
-            stamp.append(next(filter(None, known), "") or _digest(self._folder / path))
+            stamp.append(next(filter(None, known), "") or digest_of_file(self._folder / path))
         return str(stamp[size])
 
     def look_again(self) -> None:
@@ -139,12 +139,12 @@ class Digests:
     def of_other(self, path: Path) -> str:
         """Return the digest of a file that the search of the folder did not see."""
         if path not in self._others:
-            self._others[path] = _digest(path) if path.is_file() else ""
+            self._others[path] = digest_of_file(path) if path.is_file() else ""
         return self._others[path]
 
 
-def _digest(path: Path) -> str:
-    """Digest a file; empty where it cannot be read, which its job will report."""
+def digest_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file; empty where it cannot be read, which its job will report."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

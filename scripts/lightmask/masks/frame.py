@@ -40,6 +40,7 @@ from lightmask.masks.inherited import Inherited, inherited
 from lightmask.masks.nodata import WithoutData, without_data
 from lightmask.masks.planes import Raised
 from lightmask.masks.provenance import add_card, add_source
+from lightmask.masks.repeats import CHANGES, Repeats, open_others
 from lightmask.masks.search import flag_pixels, statistics
 from lightmask.messages import timed, warn
 from lightmask.night import AUTO, NO_READNOISE, QUALITY_COLUMNS, Readout, camera_of, number, readout, with_preset
@@ -129,6 +130,7 @@ def mask_frame(
     regions: str | os.PathLike | None = None,
     recipe: str = "",
     companion: tuple[str | os.PathLike, str] | None = None,
+    repeats: Sequence[tuple[str | os.PathLike, str]] = (),
 ) -> None:
     """Write a LIGHT frame with MASK and FLAGS for each of its images, and its statistics.
 
@@ -160,6 +162,8 @@ def mask_frame(
         `lightmask.fits.records.digest_of` what the frame is masked with. Header and statistics say it.
     companion : (path, str), optional
         A file of its own with the mask that came with the frame, and its name.
+    repeats : sequence of (path, str), optional
+        Other frames of its field, filter and exposure time, with which what is COSMIC is compared, and their names.
 
     Raises
     ------
@@ -193,6 +197,10 @@ def mask_frame(
             sources: list[tuple[str, Value]] = []
             if combined is not None:
                 static, sources = files.enter_context(open_combined(combined, config["checksums"]))
+            roles = Roles(config["images"])
+            others = files.enter_context(
+                open_others(repeats, config["checksums"], roles, lambda line: remarks.append(f"{name}: {line}"))
+            )
         found = []
         for image, mask in zip(images, masks, strict=True):
             known = static.get(image.label)
@@ -202,7 +210,8 @@ def mask_frame(
                     f"{_called(name, image)}: shape {shape_text(image.data.shape)}, its masks {shape}; "
                     "it changed since the folder was searched, start again"
                 )
-            search = Search(image, known, _called(name, image), config, remarks, mask)
+            of_image = [other.images[image.label] for other in others if image.label in other.images]
+            search = Search(image, known, _called(name, image), config, remarks, mask, of_image if repeats else None)
             found.append(search.searched(bool(draw or regions), bool(draw)))
         for remark in remarks:
             warn(remark)
@@ -220,6 +229,8 @@ def mask_frame(
             add_source(header, "frame", name, digest)
             if source:
                 add_source(header, COMPANION, *source)
+            for number, other in enumerate(others, 1):
+                add_source(header, f"repeat{number}", other.name, other.digest)
             for keyword, value in sources:
                 add_card(header, keyword, value)
             write(hdus, output)
@@ -257,6 +268,7 @@ class Search:
     config: dict[str, Any]
     remarks: list[str]
     companion: Hdu | None = None
+    others: list[Image] | None = None
 
     def prepared(self) -> tuple[Readout, Image, NDArray[np.bool_] | None, float]:
         """Return how the image was read out, the image as it is searched, where it has no data, and the sky added."""
@@ -273,7 +285,7 @@ class Search:
         return how, image, lacking, level
 
     def flags(
-        self, how: Readout, image: Image, lacking: NDArray[np.bool_] | None
+        self, how: Readout, image: Image, lacking: NDArray[np.bool_] | None, repeats: Repeats | None = None
     ) -> tuple[NDArray[np.int16], list[int]]:
         """Return the flags of a prepared image, and the pixels of each iteration."""
         config = self.config
@@ -287,6 +299,7 @@ class Search:
                 self._inherited(),
                 lacking,
                 self._variance(),
+                repeats,
             )
         except ValueError as error:  # the detector's own refusal of a parameter
             raise FrameError(f"{self.name}: {error}") from None
@@ -299,9 +312,13 @@ class Search:
             with timed("quality"):
                 noise = measured_noise(image.data, how)
                 self._check_noise(of_noise(image.data, noise, how), how)
+        repeats = None if self.others is None else Repeats(image, self.others, how, self.config["no_data"])
         with timed("detection"):
-            flags, iterations = self.flags(how, image, lacking)
+            flags, iterations = self.flags(how, image, lacking, repeats)
         counted = {"image": image.label, **statistics(flags, self.config["masked"], iterations)}
+        if repeats is not None:
+            counted |= repeats.statistics()
+            self._remark(repeats.remarks())
         events: Events | None = None
         found: list[Cause] = []
         if with_events or noise is not None:
@@ -523,6 +540,9 @@ def _total(counted: list[dict[str, Any]]) -> dict[str, Any]:
     rounds = itertools.zip_longest(*(each["iterations"] for each in counted), fillvalue=0)
     fraction = summed["masked"] / max(summed["pixels"] - summed["edge"], 1)  # as of each image
     total = {**summed, "fraction": fraction, "iterations": list(map(sum, rounds))}
+    if "repeats" in counted[0]:
+        total["repeats"] = min(each["repeats"] for each in counted)
+        total |= {key: sum(each[key] for each in counted) for key in (f"repeats_{change}" for change in CHANGES)}
     if "events" in counted[0]:
         cosmic = [each["cosmic"] * each["on_sources"] for each in counted]
         total["events"] = sum(each["events"] for each in counted)
@@ -687,6 +707,10 @@ def _add_result(header: Header, found: Masked) -> None:
     for key, (unit, meaning) in QUALITY_COLUMNS.items():
         if counted.get(key) is not None:
             add_card(header, key.replace("_", " "), counted[key], f"[{unit}] {meaning}" if unit else meaning)
+    if "repeats" in counted:
+        add_card(header, "REPEATS", counted["repeats"], "other frames it was compared with")
+        for change in CHANGES:
+            add_card(header, f"REPEATS {change}", counted[f"repeats_{change}"], "[pixel]")
     if "causes" in counted:
         add_card(header, "CAUSES", " ".join(each["name"] for each in counted["causes"]), "what is wrong with the mask")
     for place, count in enumerate(counted["iterations"], 1):

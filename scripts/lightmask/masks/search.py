@@ -15,6 +15,7 @@ from lightmask.fits import Image, Pixels, bands
 from lightmask.masks import cosmicrays
 from lightmask.masks.flags import Flags
 from lightmask.masks.planes import Plane, common_level, planes
+from lightmask.masks.repeats import Repeats
 from lightmask.night import Amplifier, Readout
 
 # Measured (tests/benches/bench_memory.py): the interpreter and what it loads; the detector at work, most of all on
@@ -38,6 +39,7 @@ def flag_pixels(
     inherited: Any = None,
     lacking: NDArray[np.bool_] | None = None,
     variance: Any = None,
+    repeats: Repeats | None = None,
 ) -> tuple[NDArray[np.int16], list[int]]:
     """Find every reason not to trust a pixel of an image.
 
@@ -63,6 +65,8 @@ def flag_pixels(
         Where there are no data: such pixels are NaN in the image, and NODATA, not NOTFINITE.
     variance : ndarray or alike, optional
         Of each pixel, in the square of the image's unit, of which rows are taken: instead of the noise model.
+    repeats : Repeats, optional
+        Other images of the field, with which what is COSMIC is compared.
 
     Returns
     -------
@@ -73,7 +77,8 @@ def flag_pixels(
     """
     found = np.zeros(image.data.shape, bits.DTYPE)
     given = _of_detector(parameters, readout)
-    iterations = _search(planes(image.data, readout, variance), static, inherited, given, readout.window, found)
+    of_image = planes(image.data, readout, variance)
+    iterations = _search(of_image, static, inherited, given, readout.window, found, repeats)
     for rows in bands(found.shape):
         data, here = image.data[rows], found[rows]
         for amplifier in readout.amplifiers:
@@ -105,7 +110,13 @@ def flag_pixels(
 
 
 def _search(
-    planes: Iterable[Plane], static: Any, inherited: Any, given: dict[str, Any], window: tuple[slice, slice], found: Any
+    planes: Iterable[Plane],
+    static: Any,
+    inherited: Any,
+    given: dict[str, Any],
+    window: tuple[slice, slice],
+    found: Any,
+    repeats: Repeats | None,
 ) -> list[int]:
     """Write COSMIC and SUSPECT of planes of an image into its flags; return the pixels of each iteration."""
     own = [] if inherited is None else [inherited]
@@ -118,21 +129,23 @@ def _search(
         hit = cosmicrays.detect(plane.data, _Union(parts) if parts else None, given, plane.background, plane.variance)
         here = found[plane.place]
         for rows in bands(plane.shape):
-            y, x = _places(hit.mask[rows])
-            here[rows][y, x] = Flag.COSMIC
-            _count(counted, plane, y + rows.start, x, 1)
+            here[rows][_places(hit.mask[rows])] = Flag.COSMIC
         iterations = [sum(both) for both in zip_longest(iterations, hit.iterations, fillvalue=0)]
         known = plane.part(static)
-        if known is None or not hit.mask.any() or not any(known[rows].any() for rows in bands(plane.shape)):
-            continue
+        every = parts if known is None else [*parts, known]
+        bad = _Union(every) if every else None
+        is_any = hit.mask.any()
         del hit  # an image of a byte a pixel, while the detector is at work
-        union = _Union([*parts, known])
-        withheld = cosmicrays.detect(plane.data, union, given, plane.background, plane.variance).mask
+        if known is not None and is_any and any(known[rows].any() for rows in bands(plane.shape)):
+            withheld = cosmicrays.detect(plane.data, bad, given, plane.background, plane.variance).mask
+            for rows in bands(plane.shape):
+                here[rows][_places((here[rows] != 0) & ~withheld[rows])] = Flag.SUSPECT
+            del withheld
+        if repeats is not None:
+            repeats.change(plane, bad, given, here)
         for rows in bands(plane.shape):
-            y, x = _places((here[rows] != 0) & ~withheld[rows])
-            here[rows][y, x] = Flag.SUSPECT
-            _count(counted, plane, y + rows.start, x, -1)
-        del withheld
+            y, x = _places(here[rows] == Flag.COSMIC)
+            _count(counted, plane, y + rows.start, x)
     _suspect_lines(found[window], [n[part] for n, part in zip(counted, window, strict=True)])
     return iterations
 
@@ -161,10 +174,10 @@ def _places(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]
     return y, x
 
 
-def _count(counted: list[NDArray[Any]], plane: Plane, y: NDArray[np.intp], x: NDArray[np.intp], sign: int) -> None:
-    """Add pixels of a plane to the counts of each row and each column of the image, or take them away."""
+def _count(counted: list[NDArray[Any]], plane: Plane, y: NDArray[np.intp], x: NDArray[np.intp]) -> None:
+    """Add pixels of a plane to the counts of each row and each column of the image."""
     for counts, part, places in zip(counted, plane.place, (y, x), strict=True):
-        counts[part] += sign * np.bincount(places, minlength=counts[part].size)
+        counts[part] += np.bincount(places, minlength=counts[part].size)
 
 
 def _suspect_lines(seen: NDArray[np.int16], counted: list[NDArray[Any]]) -> None:
@@ -212,7 +225,9 @@ def statistics(found: NDArray[np.int16], masked_by: Iterable[str], iterations: l
     }
 
 
-def memory(shapes: Sequence[tuple[int, ...]], parameters: cosmicrays.Parameters, tile_height: int = 1) -> int:
+def memory(
+    shapes: Sequence[tuple[int, ...]], parameters: cosmicrays.Parameters, tile_height: int = 1, repeats: int = 0
+) -> int:
     """Estimate the memory that `lightmask.mask_frame` takes at the most, in MB.
 
     Parameters
@@ -223,6 +238,8 @@ def memory(shapes: Sequence[tuple[int, ...]], parameters: cosmicrays.Parameters,
         The configuration's ``cosmic_rays``.
     tile_height : int
         Rows of a tile, where the frame is tile-compressed.
+    repeats : int
+        Other frames that it is compared with.
 
     Returns
     -------

@@ -3,6 +3,7 @@
 from lightmask.night import cameras, names, quantities
 from lightmask.night.cameras import Camera, camera_of
 from lightmask.night.configuration import OF_ASTROSCRAPPY, OF_LACOSMIC, preset_text, validated, with_preset
+from lightmask.night.fields import repeats
 from lightmask.night.matching import FLAG_OF_KIND
 from lightmask.night.names import from_cell
 from lightmask.night.qualities import QUALITY_COLUMNS
@@ -58,6 +59,7 @@ __all__ = [
     "rate_unit",
     "readout",
     "remarked",
+    "repeats",
     "summary",
     "summary_rows",
     "types",

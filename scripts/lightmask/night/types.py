@@ -40,6 +40,8 @@ LONGEST_TEXT = 1000
 """Letters of a text of a header in tables. It may have millions, and readers of CSV take 131,072 in a field."""
 LONGEST_KEYWORD = 8
 """Letters of a keyword of the FITS standard."""
+POINTINGS = (("RA", "DEC"), ("OBJCTRA", "OBJCTDEC"), ("CRVAL1", "CRVAL2"))
+"""Keywords of right ascension and declination: degrees, or text in hours and degrees."""
 TILE_HEIGHT = "ZTILE2"
 """Keyword of tile-compressed frames, one row of pixels where it is missing. The memory to undo it depends on it."""
 
@@ -139,6 +141,7 @@ def keywords_needed(config: dict[str, Any]) -> list[str]:
         *TYPE_KEYWORDS,
         *WINDOW,
         *keywords_of_cameras(config["cameras"]),
+        *(keyword for pair in POINTINGS if config["repeats"] == "auto" for keyword in pair),
     }
     return sorted({keyword for keywords in lists for keyword in keywords} | others)
 

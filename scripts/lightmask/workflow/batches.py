@@ -11,6 +11,7 @@ Shape = Sequence[int] | None
 #   ccdproc               4.5    14     50
 # For trace, detection takes up to 0.05 s per million pixels more than lightmask's (make bench), and loads the net.
 SECONDS = {"lightmask": (0.5, 0.15), "trace": (0.6, 0.25), "ccdproc": (1.5, 3.5)}
+PER_REPEAT = 0.03  # s per million pixels, of reading another frame of the field, and comparing it
 # The same for a mask that is made: any mask, and per million pixels of each source. Two flats, and ten
 # darks, of 16.8 million pixels take 11 s and 156 s where more runs than there are cores.
 MAKING = (1.5, 1.0)
@@ -18,9 +19,10 @@ BATCH = 300.0  # s, what a job shall take
 LEAST = 15.0  # s, below which a job is not worth its own price, which is as much
 
 
-def seconds(shapes: Iterable[Shape], detector: str) -> float:
-    """Estimate how long masking a frame takes on one core, of images of such shapes, in s."""
+def seconds(shapes: Iterable[Shape], detector: str, repeats: int = 0) -> float:
+    """Estimate how long masking a frame takes on one core, of images of such shapes, in s; with so many others."""
     start, per_megapixel = SECONDS[detector]
+    per_megapixel += repeats * PER_REPEAT
     return start + per_megapixel * sum(prod(shape or (0,)) for shape in shapes) / 1e6
 
 

@@ -15,7 +15,8 @@ from lightmask import demo, messages
 from lightmask.errors import FrameError
 from lightmask.fits import Roles, files, records
 from lightmask.masks import memory as memory_of_masking
-from lightmask.night import cameras, configuration, inventory, matching, number, summary, types
+from lightmask.night import cameras, configuration, inventory, matching, number, repeats, summary, types
+from lightmask.repeats import FEWEST
 from lightmask.workflow import batches
 from lightmask.workflow.code import digest_of_code
 
@@ -263,6 +264,13 @@ class Night:
                     f"{messages.printable(frame.path)}: holds the results of another run and is not searched; "
                     "take it out of the frames folder"
                 )
+        if self.config["repeats"] == "auto":
+            alone = sum(not self._repeats_of(light) for light in self.lights.values())
+            if alone:
+                yield (
+                    f"repeats: {alone} of {len(self.lights)} LIGHT frames have fewer than {FEWEST} others of their "
+                    "field, filter and exposure time; they are masked by themselves"
+                )
         for name in summary.orphans(self.place("results/masked"), self.lights):
             yield f"results/masked/{name}: no LIGHT frame stands behind it any more; delete it"
 
@@ -340,24 +348,37 @@ class Night:
         return f"results/combined_masks/{applying.id}.fits" if applying else ""
 
     def light_inputs(self, wildcards: Wildcards) -> dict[str, list[Any]]:
-        """Return the LIGHT frame and its combined mask; neither if it cannot be masked anyway.
+        """Return the LIGHT frame, its combined mask and other frames of its field; none if it cannot be masked anyway.
 
         In one function, as Snakemake takes longer to call it than it takes: a night has thousands.
         """
         name = wildcards.frame
         light = self.light(name)
         if self.problem(light):
-            return {"frame": [], "masks": []}
+            return {"frame": [], "masks": [], "repeats": []}
         if self.force is not None and self.is_outdated(name):
             self.force(str(self.place(f"results/masked/{name}")))
         mask = self.combined_mask_of(light)
         files = [file for frame in self._with_companions(light) for file in self._input_of(frame)]
-        return {"frame": files, "masks": [mask] if mask else []}
+        repeats = [file for frame in self._repeats_of(light) for file in self._input_of(frame)]
+        return {"frame": files, "masks": [mask] if mask else [], "repeats": repeats}
 
     def _with_companions(self, light: types.Frame) -> list[types.Frame]:
         """Return a LIGHT frame and the mask that came with it in a file of its own."""
         paths = [path for role, path in light.companions if role == "mask"]
         return [light, *(self._by_path[path] for path in paths)]
+
+    def _repeats_of(self, light: types.Frame) -> list[types.Frame]:
+        """Return the LIGHT frames that one is compared with, as they show its field."""
+        return self._repeats.get(light.path, [])
+
+    @cached_property
+    def _repeats(self) -> dict[str, list[types.Frame]]:
+        if self.config["repeats"] == "off":
+            return {}
+        usable = [light for light in self.lights.values() if not self.problem(light)]
+        rows = {light.path: self._row(light) for light in usable}
+        return repeats(usable, rows, {light.path: self.combined_mask_of(light) for light in usable}, FEWEST)
 
     @cached_property
     def _by_path(self) -> dict[str, types.Frame]:
@@ -372,6 +393,8 @@ class Night:
             own = {"frame": self.digests.of(light.path, [log])}
             for frame in self._with_companions(light)[1:]:
                 own[types.COMPANION] = self.digests.of(frame.path, [log])
+            for place, frame in enumerate(self._repeats_of(light), 1):
+                own[f"repeat{place}"] = self.digests.of(frame.path, [log])
             return own | self._sources_of(self.matcher.applying(light))
 
         return self._is_outdated(f"results/statistics/{name}.json", self._light_recipe(name), sources)
@@ -390,7 +413,9 @@ class Night:
         picture, regions = f"results/pictures/frames/{wildcards.frame}.png", f"results/regions/{wildcards.frame}.reg"
         undrawn = [] if self.config["pictures"] else [picture]
         undrawn += [] if self.config["regions"] else [regions]
-        return {**self._files_of(self._with_companions(self.light(wildcards.frame))), "undrawn": self._places(undrawn)}
+        light = self.light(wildcards.frame)
+        files = self._files_of([*self._with_companions(light), *self._repeats_of(light)])
+        return {**files, "undrawn": self._places(undrawn)}
 
     @cached_property
     def _light_config(self) -> dict[str, Any]:
@@ -421,6 +446,7 @@ class Night:
         return {
             "name": light.path,
             "companion": next((frame.path for frame in self._with_companions(light)[1:]), ""),
+            "repeats": [frame.path for frame in self._repeats_of(light)],
             "problem": self.problem(light),
             "config": self._light_config,
             "caption": "  ·  ".join(str(part) for part in caption if part != ""),
@@ -439,11 +465,14 @@ class Night:
         """Estimate the memory of masking a frame, in MB."""
         light = self.lights[name]
         shapes = [shape or (1, 1) for shape in light.shapes]
-        return memory_of_masking(shapes, self.config["cosmic_rays"], types.tile_height(light))
+        return memory_of_masking(
+            shapes, self.config["cosmic_rays"], types.tile_height(light), len(self._repeats_of(light))
+        )
 
     def seconds_of(self, name: str) -> float:
         """Estimate how long masking a frame takes on one core, in s."""
-        return batches.seconds(self.lights[name].shapes, self.config["cosmic_rays"]["detector"])
+        light = self.lights[name]
+        return batches.seconds(light.shapes, self.config["cosmic_rays"]["detector"], len(self._repeats_of(light)))
 
     def light_memory(self, wildcards: Wildcards, attempt: int) -> int:
         """Estimate the memory of masking a frame, in MB, more with each attempt."""
@@ -805,5 +834,5 @@ class Night:
         """Return LIGHT frames given by name, and the masks that they share."""
         usable = self.usable(names)
         masks = {self.combined_mask_of(light) for light in usable} - {""}
-        frames = [frame for light in usable for frame in self._with_companions(light)]
-        return [*(file for frame in frames for file in self._input_of(frame)), *sorted(masks)]
+        frames = {f.path: f for light in usable for f in (*self._with_companions(light), *self._repeats_of(light))}
+        return [*(file for frame in frames.values() for file in self._input_of(frame)), *sorted(masks)]

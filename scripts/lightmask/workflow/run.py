@@ -94,7 +94,12 @@ class Run:
         """Refuse settings that need a package which is not installed, before any job does."""
         drawn = ("matplotlib", "PIL") if self.night.config["pictures"] else ()
         other = ("ccdproc", "astroscrappy") if self.night.config["cosmic_rays"]["detector"] == "ccdproc" else ()
-        for packages, setting, extra in ((drawn, "pictures: true", "report"), (other, "detector: ccdproc", "ccdproc")):
+        repeats = ("astroalign",) if self.night.config["repeats"] == "auto" else ()
+        for packages, setting, extra in (
+            (drawn, "pictures: true", "report"),
+            (other, "detector: ccdproc", "ccdproc"),
+            (repeats, "repeats: auto", "repeats"),
+        ):
             for package in packages:
                 if find_spec(package) is None:
                     raise needed(package, setting, extra)

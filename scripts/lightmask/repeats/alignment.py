@@ -1,0 +1,193 @@
+"""Where the pixels of an image lie in another image of the same field.
+
+Stars of both come in, and what headers say of their pointing; a transformation goes out, if stars confirm it.
+"""
+
+import itertools
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightmask.errors import needed
+from lightmask.repeats.stars import Stars
+
+Matrix = NDArray[np.float64]
+"""(2, 3): of ``row, column, 1`` of an image it makes row and column of another one."""
+IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+CELL = 4.0
+"""Side of the cells in which shifts between stars are counted, in pixels."""
+RADII = (6.0, 3.0, 1.5, 1.5)
+"""How far from its place a star may be, each time that the transformation is fitted, in pixels."""
+FEWEST, LEAST_SHARE = 3, 0.3
+"""Stars that must agree, in all and of those that both images show."""
+SURE_SHARE = 0.4
+"""Of these stars: where so many agree, no other transformation is tried."""
+MOST_OFF = 0.7
+"""Root mean square of the distances of stars that agree, in pixels."""
+WIDE = 0.4
+"""Of the area that few peaks exceed: what is narrower is rather a ray than a star, where stars are wide."""
+OF_TRIANGLES = 12, 25
+"""Brightest stars that triangles are made of, in the order in which it is tried."""
+FEWEST_FOR_SCALE, FEWEST_FOR_AFFINE = 4, 12
+"""Stars from which on more than a shift, and more than a turn and a scale, is fitted."""
+
+
+class Alignment(NamedTuple):
+    """Where an image lies in another one.
+
+    Attributes
+    ----------
+    matrix : (2, 3) array
+        Of ``row, column, 1`` of the image it makes row and column of the other one.
+    flux : float
+        Of a star in the other image, in that of the image.
+    stars : (n,) int array
+        Those of the image that agree.
+    off : float
+        Root mean square of their distances [pixel].
+    """
+
+    matrix: Matrix
+    flux: float
+    stars: NDArray[np.intp]
+    off: float
+
+
+def align(stars: Stars, others: Stars, shape: tuple[int, int], guesses: Iterable[Matrix] = ()) -> Alignment | None:
+    """Find where an image lies in another one, by the stars of both.
+
+    A guess gives turn and scale; the shift is that on which most pairs of stars agree. Where no guess leads to an
+    agreement, triangles of stars are compared, by astroalign [1]_.
+
+    Parameters
+    ----------
+    stars, others : Stars
+        Of the image, and of the other one.
+    shape : (int, int)
+        Of both images.
+    guesses : iterable of (2, 3) array
+        By world coordinates, for example. That nothing is turned is always tried.
+
+    Returns
+    -------
+    Alignment or None
+        None if stars do not agree.
+
+    Raises
+    ------
+    FrameError
+        If astroalign is wanted and not installed.
+
+    References
+    ----------
+    .. [1] Beroiz, Cabral & Sanchez 2020, Astronomy and Computing 32, 100384
+    """
+    best: tuple[float, Alignment] | None = None
+    if min(len(stars.place), len(others.place)) < FEWEST:
+        return None
+    for guess in (*guesses, IDENTITY):
+        found = _refined(_shifted(guess, stars, others), stars, others, shape)
+        if found and (best is None or found[0] > best[0]):
+            best = found
+        if best and best[0] >= SURE_SHARE:
+            return best[1]
+    turned = _of_triangles(stars, others)
+    if turned is not None:
+        found = _refined(turned, stars, others, shape)
+        if found and (best is None or found[0] > best[0]):
+            best = found
+    return best[1] if best else None
+
+
+def apply(matrix: Matrix, place: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where places, as (n, 2), lie in the other image."""
+    result: NDArray[np.float64] = place @ matrix[:, :2].T + matrix[:, 2]
+    return result
+
+
+def _shifted(guess: Matrix, stars: Stars, others: Stars) -> Matrix:
+    """Return a guess with the shift on which most pairs of stars agree."""
+    off = (others.place[None] - apply(guess, stars.place)[:, None]).reshape(-1, 2)
+    cells = np.floor(off / CELL).astype(np.int64)
+    cells -= cells.min(axis=0)
+    width = int(cells[:, 1].max()) + 2
+    number = cells @ [width, 1]
+    values, counts = np.unique(number, return_counts=True)
+    total = counts.copy()
+    for step in (1, width, width + 1):  # a shift may lie on the border of cells
+        place = np.searchsorted(values, values + step)
+        place[place == values.size] = 0
+        total += np.where(values[place] == values + step, counts[place], 0)
+    of_best = values[total.argmax()] + np.array([0, 1, width, width + 1])
+    shift = np.median(off[np.isin(number, of_best)], axis=0)
+    return np.column_stack([guess[:, :2], guess[:, 2] + shift])
+
+
+def _refined(matrix: Matrix, stars: Stars, others: Stars, shape: tuple[int, int]) -> tuple[float, Alignment] | None:
+    """Fit a transformation to the stars that agree; return the share of them too, or None if they are too few."""
+    for radius in RADII:
+        predicted = apply(matrix, stars.place)
+        distance = np.linalg.norm(predicted[:, None] - others.place[None], axis=-1)
+        nearest = distance.argmin(axis=1)
+        own = np.arange(len(predicted))
+        agree = (distance[own, nearest] < radius) & (distance.argmin(axis=0)[nearest] == own)
+        if np.count_nonzero(agree) < FEWEST:
+            return None
+        first, second = stars.place[agree], others.place[nearest[agree]]
+        matrix = _fitted(first, second, matrix)
+    off = float(np.sqrt(((apply(matrix, first) - second) ** 2).sum(axis=1).mean()))
+    back = np.asarray(np.linalg.solve(matrix[:, :2], (others.place - matrix[:, 2]).T).T, np.float64)
+    inside = [int(np.count_nonzero(_is_inside(places, shape))) for places in (predicted, back)]
+    number = int(np.count_nonzero(agree))
+    share = number / (min(inside) or 1)
+    if number < FEWEST or share < LEAST_SHARE or off > MOST_OFF:
+        return None
+    ratio = float(np.median(others.flux[nearest[agree]] / stars.flux[agree]))
+    return share, Alignment(matrix, ratio, np.flatnonzero(agree), off)
+
+
+def _is_inside(place: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    return np.asarray(((place > -0.5) & (place < np.array(shape) - 0.5)).all(axis=1), np.bool_)
+
+
+def _fitted(first: NDArray[np.float64], second: NDArray[np.float64], guess: Matrix) -> Matrix:
+    """Fit what so many stars allow: a shift, also a turn and a scale, or all of a linear transformation."""
+    middle, other = first.mean(axis=0), second.mean(axis=0)
+    a, b = first - middle, second - other
+    linear = guess[:, :2]
+    if len(first) >= FEWEST_FOR_AFFINE:
+        linear = np.linalg.lstsq(a, b, rcond=None)[0].T
+    elif len(first) >= FEWEST_FOR_SCALE:
+        flip = np.sign(np.linalg.det(guess[:, :2]))
+        a = a * [1.0, flip]
+        power = (a**2).sum()
+        along, across = (a * b).sum() / power, (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / power
+        linear = np.array([[along, -across], [across, along]]) * [1.0, flip]
+    if not np.isfinite(linear).all() or abs(np.linalg.det(linear)) < 0.1:
+        linear = guess[:, :2]
+    return np.column_stack([linear, other - linear @ middle])
+
+
+def _of_triangles(stars: Stars, others: Stars) -> Matrix | None:
+    """Return the transformation that triangles of the brightest stars have in common; None if there is none."""
+    try:
+        import astroalign
+    except ModuleNotFoundError as error:
+        raise needed(str(error.name), "repeats: auto", "repeats") from None
+    wide = [each.area >= WIDE * np.percentile(each.area, 80) for each in (stars, others)]
+    every = [np.ones(each.area.size, bool) for each in (stars, others)]
+    for most, (one, other) in itertools.product(OF_TRIANGLES, (wide, every)):
+        first, second = stars.place[one][:most, ::-1], others.place[other][:most, ::-1]
+        try:
+            found, _ = astroalign.find_transform(first, second)
+            break
+        except (astroalign.MaxIterError, ValueError, TypeError):  # what it raises where too few triangles agree
+            continue
+    else:
+        return None
+    turn = np.asarray(found.params)
+    return np.array(
+        [[turn[1, 1], turn[1, 0], turn[1, 2]], [turn[0, 1], turn[0, 0], turn[0, 2]]],
+    )

@@ -1,0 +1,276 @@
+"""What stands in one image of a field and in none of the others.
+
+An image and its aligned neighbours come in, in bands; out go the pixels that stand out of the sky, and for each of them
+by how much it exceeds what the neighbours show there.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightmask.repeats.alignment import Alignment, apply
+from lightmask.repeats.stars import Read
+
+FEWEST = 2
+"""Neighbours that must show a pixel, for it to be compared."""
+LEAST_EXCESS = 1.0
+"""Of a pixel that is kept, if the detector did not find it."""
+LEAST_CONTRAST = 2.0
+"""Of a pixel that is compared: above the sky around it, in the noise."""
+FLUX_ERROR = 0.25
+"""Part of the light of the sources around that changes of seeing move."""
+BLOCK = 64
+"""Side of the squares in which the level of the sky is measured, in pixels."""
+EVERY = 4
+"""Row and column of the sample that this takes."""
+SQUARE, OF_DIFFERENCE = 128, 8
+"""The same for the difference from a neighbour, in pixels: it is smooth."""
+
+
+class Neighbour(NamedTuple):
+    """Another image of the field.
+
+    Attributes
+    ----------
+    read : callable
+        Returns some rows of it [counts], with NaN where a pixel is bad or saturated.
+    shape : (int, int)
+        Its own.
+    alignment : Alignment
+        Where the image lies in it.
+    """
+
+    read: Read
+    shape: tuple[int, int]
+    alignment: Alignment
+
+
+class Evidence(NamedTuple):
+    """Pixels that stand out of neighbours, and those that a detector found.
+
+    Attributes
+    ----------
+    pixels : (n,) int array
+        Places in the flattened image, in order.
+    excess : (n,) float32 array
+        By how much the image is brighter than the neighbours, in its error; NaN where too few of them show the pixel.
+    error : (n,) float32 array
+        Of the excess [counts].
+    contrast : (n,) float32 array
+        By how much the pixel stands out of the sky [counts].
+    sigma : (n,) float32 array
+        Noise of the pixel [counts].
+    beside_bad : (n,) bool array
+        Whether one of the eight pixels around is bad or saturated.
+    """
+
+    pixels: NDArray[np.int64]
+    excess: NDArray[np.float32]
+    error: NDArray[np.float32]
+    contrast: NDArray[np.float32]
+    sigma: NDArray[np.float32]
+    beside_bad: NDArray[np.bool_]
+
+
+def levels(data: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Return the medians of squares of so many pixels.
+
+    Parameters
+    ----------
+    data : (ny, nx) float32 array
+        With NaN for what is not known.
+    side : int
+
+    Returns
+    -------
+    (rows, columns) float32 array
+        The median of all where nothing is known of a square.
+    """
+    rows, columns = (-(-length // side) for length in data.shape)
+    squares = np.full((rows * side, columns * side), np.nan, np.float32)
+    squares[: data.shape[0], : data.shape[1]] = data
+    squares = squares.reshape(rows, side, columns, side).transpose(0, 2, 1, 3).reshape(rows, columns, -1)
+    squares = np.sort(squares, axis=2)  # NaN come last
+    number = np.isfinite(squares).sum(axis=2)
+    middle = np.take_along_axis(squares, np.maximum(number - 1, 0)[..., None] // 2, axis=2)[..., 0]
+    known = number > 0
+    return np.where(known, middle, np.median(middle[known]) if known.any() else 0).astype(np.float32)
+
+
+def at(level: NDArray[np.float32], side: int, y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.float32]:
+    """Return a level between the middles of its squares of `side` pixels, at some places."""
+    row, column = ((np.asarray(place, np.float32) + 0.5) / side - 0.5 for place in (y, x))
+    row, column = row.clip(0, level.shape[0] - 1), column.clip(0, level.shape[1] - 1)
+    top, left = row.astype(np.intp), column.astype(np.intp)
+    down, right = np.minimum(top + 1, level.shape[0] - 1), np.minimum(left + 1, level.shape[1] - 1)
+    dy, dx = row - top, column - left
+    above = level[top, left] * (1 - dx) + level[top, right] * dx
+    below = level[down, left] * (1 - dx) + level[down, right] * dx
+    found: NDArray[np.float32] = above * (1 - dy) + below * dy
+    return found
+
+
+def compare(
+    read: Read,
+    shape: tuple[int, int],
+    variance: Callable[[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]], NDArray[np.float32]],
+    neighbours: Sequence[Neighbour],
+    found: NDArray[np.bool_],
+    rows_at_a_time: int,
+) -> Evidence:
+    """Compare what stands out of the sky with aligned neighbours.
+
+    What neighbours show is their median, scaled to flux and sky. Its error is the noise, and a part of the light
+    around, as the seeing is not the same.
+
+    Parameters
+    ----------
+    read : callable
+        Returns some rows of the image [counts], with NaN where a pixel is bad or saturated.
+    shape : (int, int)
+        Of the image.
+    variance : callable
+        Returns the variance [counts^2] of pixels, given row, column and light [counts] of each.
+    neighbours : sequence of Neighbour
+    found : (ny, nx) bool array
+        Pixels that are compared in any case.
+    rows_at_a_time : int
+        That the image is asked for.
+
+    Returns
+    -------
+    Evidence
+    """
+    sample, of_difference = _sampled(read, shape, rows_at_a_time)
+    sky = levels(sample, BLOCK // EVERY)
+    differences = [_difference(of_difference, each) for each in neighbours]
+    parts = []
+    for top in range(0, shape[0], rows_at_a_time):
+        data = read(slice(top, min(top + rows_at_a_time, shape[0]))).astype(np.float32, copy=False)
+        parts.append(_of_band(data, top, found, sky, variance, neighbours, differences))
+    pixels, *values = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return Evidence(pixels, *values)
+
+
+def _sampled(
+    read: Read, shape: tuple[int, int], rows_at_a_time: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return every so many pixels of an image: for its sky, and for its difference from neighbours."""
+    height = -(-rows_at_a_time // OF_DIFFERENCE) * OF_DIFFERENCE  # which is a multiple of EVERY
+    both: list[list[NDArray[np.float32]]] = [[], []]
+    for top in range(0, shape[0], height):
+        data = read(slice(top, min(top + height, shape[0])))
+        for parts, step in zip(both, (EVERY, OF_DIFFERENCE), strict=True):
+            parts.append(data[::step, ::step].astype(np.float32))
+    return np.concatenate(both[0]), np.concatenate(both[1])
+
+
+def _difference(sample: NDArray[np.float32], neighbour: Neighbour) -> NDArray[np.float32]:
+    """Return by how much the image is brighter than a neighbour at its flux, in squares: light of sources cancels."""
+    y, x = (OF_DIFFERENCE * each.ravel() for each in np.indices(sample.shape))
+    shown, _ = _shown(neighbour, y, x)
+    return levels(sample - shown.reshape(sample.shape), SQUARE // OF_DIFFERENCE)
+
+
+def _of_band(
+    data: NDArray[np.float32],
+    top: int,
+    found: NDArray[np.bool_],
+    sky: NDArray[np.float32],
+    variance: Callable[..., NDArray[np.float32]],
+    neighbours: Sequence[Neighbour],
+    differences: Sequence[NDArray[np.float32]],
+) -> tuple[NDArray[Any], ...]:
+    width = data.shape[1]
+    # A first look with the least of the levels and noises around leaves few pixels.
+    rows = slice(max(top // BLOCK - 1, 0), (top + data.shape[0]) // BLOCK + 2)
+    row, column = np.indices(sky.shape)
+    noise = variance(np.minimum(row * BLOCK, found.shape[0] - 1), np.minimum(column * BLOCK, width - 1), sky)
+    least = _least_around((sky + LEAST_CONTRAST * np.sqrt(noise)).astype(np.float32))[rows]
+    least = least.repeat(BLOCK, axis=1)[:, :width]
+    with np.errstate(invalid="ignore"):
+        above = [
+            data[max(number * BLOCK - top, 0) : max((number + 1) * BLOCK - top, 0)] > least[number - rows.start]
+            for number in range(*rows.indices(sky.shape[0]))
+        ]
+    of_detector = found[top : top + data.shape[0]]
+    first = np.flatnonzero(np.concatenate(above) | of_detector)
+    y, x = np.divmod(first, width)
+    values, level = data.ravel()[first], at(sky, BLOCK, y + top, x)
+    sigma = np.sqrt(variance(y + top, x, level))
+    contrast = values - level
+    kept = np.isfinite(values) & ((contrast > LEAST_CONTRAST * sigma) | of_detector.ravel()[first])
+    y, x, values, level, contrast = y[kept], x[kept], values[kept], level[kept], contrast[kept]
+    shown = np.full((len(neighbours), y.size), np.nan, np.float32)
+    highest = shown.copy()
+    for place, (each, difference) in enumerate(zip(neighbours, differences, strict=True)):
+        its_own = _shown(each, y + top, x)
+        shown[place], highest[place] = (part + at(difference, SQUARE, y + top, x) - level for part in its_own)
+    model, number = _median(shown)
+    around, _ = _median(highest)
+    around = np.maximum(around, 0)
+    residual = contrast - model
+    light = level + np.maximum(model, 0)
+    of_pixel = variance(y + top, x, light)
+    structure = np.maximum(around - np.maximum(model, 0) - 2 * np.sqrt(of_pixel), 0)
+    error = np.sqrt(of_pixel * (1 + 1.5 / np.maximum(number, 1)) + (FLUX_ERROR * around) ** 2 + (0.5 * structure) ** 2)
+    excess = np.where(number >= FEWEST, residual / error, np.float32(np.nan)).astype(np.float32)
+    pixels = (y.astype(np.int64) + top) * width + x
+    padded = np.pad(data, 1, mode="edge").ravel()
+    corner = y * (width + 2) + x  # of its 3x3
+    beside = [~np.isfinite(padded[corner + down * (width + 2) + right]) for down in range(3) for right in range(3)]
+    with np.errstate(invalid="ignore"):  # most pixels of stars, nebulae and galaxies are as bright as in neighbours
+        kept = (excess > LEAST_EXCESS) | of_detector.ravel()[y * width + x]
+    values_of = (pixels, excess, error.astype(np.float32), contrast, np.sqrt(of_pixel), np.logical_or.reduce(beside))
+    return tuple(each[kept] for each in values_of)
+
+
+def _least_around(level: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the least of each square and the eight around it."""
+    padded = np.pad(level, 1, mode="edge")
+    ny, nx = level.shape
+    shifted = [padded[dy : dy + ny, dx : dx + nx] for dy in range(3) for dx in range(3)]
+    return np.minimum.reduce(shifted)
+
+
+def _shown(
+    neighbour: Neighbour, y: NDArray[np.intp], x: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return what a neighbour shows, its sky included, at the flux of the image: there, and at most around there."""
+    shown = np.full(y.size, np.nan, np.float32)
+    highest = shown.copy()
+    place = apply(neighbour.alignment.matrix, np.stack([y, x], axis=1).astype(np.float64))
+    top, left = np.floor(place).astype(np.intp).T
+    inside = np.flatnonzero((top >= 1) & (left >= 1) & (top < neighbour.shape[0] - 2) & (left < neighbour.shape[1] - 2))
+    if not inside.size:
+        return shown, highest
+    top, left, place = top[inside], left[inside], place[inside]
+    first = int(top.min()) - 1
+    data = neighbour.read(slice(first, int(top.max()) + 3)).astype(np.float32, copy=False)
+    flat, width = data.ravel(), data.shape[1]
+    corner = (top - first) * width + left
+    dy, dx = (place - np.stack([top, left], axis=1)).T.astype(np.float32)
+    around = np.full(corner.size, -np.inf, np.float32)
+    value = np.zeros(corner.size, np.float32)
+    for row in (-1, 0, 1, 2):
+        for column in (-1, 0, 1, 2):
+            if (row in (-1, 2)) and (column in (-1, 2)):
+                continue
+            pixel = flat[corner + row * width + column]
+            np.fmax(around, pixel, out=around)
+            if row in (0, 1) and column in (0, 1):
+                value += pixel * (dy if row else 1 - dy) * (dx if column else 1 - dx)
+    scale = np.float32(1 / neighbour.alignment.flux)
+    shown[inside] = value * scale
+    highest[inside] = np.where(np.isfinite(value), around * scale, np.float32(np.nan))
+    return shown, highest
+
+
+def _median(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Return the median along the first axis, of what is there, the lower of two; and how many there are."""
+    values = np.sort(values, axis=0)  # NaN come last
+    number = np.isfinite(values).sum(axis=0)
+    result = values[np.maximum(number - 1, 0) // 2, np.arange(values.shape[1])]
+    return np.where(number > 0, result, np.float32(0)), number
