@@ -60,9 +60,7 @@ class Night:
     hot: np.ndarray
 
 
-def night(
-    seed, *, fwhm=2.5, number=8, side=512, turn=0.0, seeing=1.5, dither=DITHER, rays=190e-6, hot=0, stars=600e-6
-):
+def night(seed, *, fwhm=2.5, number=8, side=512, turn=0.0, seeing=1.5, dither=DITHER, rays=190e-6, hot=0, stars=600e-6):
     """Simulate a night.
 
     Parameters

@@ -51,7 +51,10 @@ def test_conda_environment_has_the_versions_of_the_lock():
 def test_conda_environment_has_what_the_package_needs():
     project = tomllib.loads(text("pyproject.toml"))["project"]
     extras = project["optional-dependencies"]
-    needed = {re.match("[a-z]+", name)[0] for name in project["dependencies"] + extras["ccdproc"] + extras["report"]}
+    needed = {
+        re.match("[a-z]+", name)[0]
+        for name in project["dependencies"] + extras["ccdproc"] + extras["repeats"] + extras["report"]
+    }
     environment = yaml.safe_load(text("envs/lightmask.yaml"))["dependencies"]
     assert {entry.split()[0] for entry in environment} == {"python", *needed} - {"pygments"}  # for Snakemake's page
 

@@ -20,18 +20,22 @@ CELL = 4.0
 """Side of the cells in which shifts between stars are counted, in pixels."""
 RADII = (6.0, 3.0, 1.5, 1.5)
 """How far from its place a star may be, each time that the transformation is fitted, in pixels."""
-FEWEST, LEAST_SHARE = 3, 0.3
-"""Stars that must agree, in all and of those that both images show."""
-SURE_SHARE = 0.4
-"""Of these stars: where so many agree, no other transformation is tried."""
-MOST_OFF = 0.7
-"""Root mean square of the distances of stars that agree, in pixels."""
+FEWEST, SHARE_OF_FEW = 3, 0.5
+"""Stars that must agree, in all and of those that both images show, where there are few."""
+FEWEST_OF_MANY, LEAST_SHARE = 5, 0.1
+"""The same where there are many peaks, most of them of rays: of stars, more than chance brings together."""
+MOST_UNLIKE = 0.5
+"""By how much the logarithm of the ratio of the fluxes of a star may differ from that of others."""
+MOST_OFF = 0.5
+"""Median of the distances of stars that agree, in pixels."""
 WIDE = 0.4
 """Of the area that few peaks exceed: what is narrower is rather a ray than a star, where stars are wide."""
 OF_TRIANGLES = 12, 25
 """Brightest stars that triangles are made of, in the order in which it is tried."""
 FEWEST_FOR_SCALE, FEWEST_FOR_AFFINE = 4, 12
 """Stars from which on more than a shift, and more than a turn and a scale, is fitted."""
+BETTER, NO_WORSE = 1.2, 0.02
+"""Factor, and pixels, by which the median distance must decrease for that."""
 
 
 class Alignment(NamedTuple):
@@ -46,7 +50,7 @@ class Alignment(NamedTuple):
     stars : (n,) int array
         Those of the image that agree.
     off : float
-        Root mean square of their distances [pixel].
+        Median of their distances [pixel].
     """
 
     matrix: Matrix
@@ -84,21 +88,13 @@ def align(stars: Stars, others: Stars, shape: tuple[int, int], guesses: Iterable
     ----------
     .. [1] Beroiz, Cabral & Sanchez 2020, Astronomy and Computing 32, 100384
     """
-    best: tuple[float, Alignment] | None = None
     if min(len(stars.place), len(others.place)) < FEWEST:
         return None
     for guess in (*guesses, IDENTITY):
-        found = _refined(_shifted(guess, stars, others), stars, others, shape)
-        if found and (best is None or found[0] > best[0]):
-            best = found
-        if best and best[0] >= SURE_SHARE:
-            return best[1]
+        if found := _refined(_shifted(guess, stars, others), stars, others, shape):
+            return found
     turned = _of_triangles(stars, others)
-    if turned is not None:
-        found = _refined(turned, stars, others, shape)
-        if found and (best is None or found[0] > best[0]):
-            best = found
-    return best[1] if best else None
+    return None if turned is None else _refined(turned, stars, others, shape)
 
 
 def apply(matrix: Matrix, place: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -125,27 +121,30 @@ def _shifted(guess: Matrix, stars: Stars, others: Stars) -> Matrix:
     return np.column_stack([guess[:, :2], guess[:, 2] + shift])
 
 
-def _refined(matrix: Matrix, stars: Stars, others: Stars, shape: tuple[int, int]) -> tuple[float, Alignment] | None:
-    """Fit a transformation to the stars that agree; return the share of them too, or None if they are too few."""
+def _refined(matrix: Matrix, stars: Stars, others: Stars, shape: tuple[int, int]) -> Alignment | None:
+    """Fit a transformation to the stars that agree; return None if they are too few."""
     for radius in RADII:
         predicted = apply(matrix, stars.place)
         distance = np.linalg.norm(predicted[:, None] - others.place[None], axis=-1)
         nearest = distance.argmin(axis=1)
         own = np.arange(len(predicted))
-        agree = (distance[own, nearest] < radius) & (distance.argmin(axis=0)[nearest] == own)
-        if np.count_nonzero(agree) < FEWEST:
+        agree = np.flatnonzero((distance[own, nearest] < radius) & (distance.argmin(axis=0)[nearest] == own))
+        if agree.size:
+            ratio = np.log(others.flux[nearest[agree]] / stars.flux[agree])
+            agree = agree[np.abs(ratio - np.median(ratio)) < MOST_UNLIKE]
+        if agree.size < FEWEST:
             return None
         first, second = stars.place[agree], others.place[nearest[agree]]
         matrix = _fitted(first, second, matrix)
-    off = float(np.sqrt(((apply(matrix, first) - second) ** 2).sum(axis=1).mean()))
+    off = float(np.median(np.linalg.norm(apply(matrix, first) - second, axis=1)))
     back = np.asarray(np.linalg.solve(matrix[:, :2], (others.place - matrix[:, 2]).T).T, np.float64)
     inside = [int(np.count_nonzero(_is_inside(places, shape))) for places in (predicted, back)]
-    number = int(np.count_nonzero(agree))
-    share = number / (min(inside) or 1)
-    if number < FEWEST or share < LEAST_SHARE or off > MOST_OFF:
+    share = agree.size / (min(inside) or 1)
+    chance = inside[0] * inside[1] * (2 * CELL) ** 2 / (shape[0] * shape[1])
+    is_sure = agree.size >= FEWEST_OF_MANY + 4 * chance and share >= LEAST_SHARE
+    if off > MOST_OFF or not (is_sure or share >= SHARE_OF_FEW):
         return None
-    ratio = float(np.median(others.flux[nearest[agree]] / stars.flux[agree]))
-    return share, Alignment(matrix, ratio, np.flatnonzero(agree), off)
+    return Alignment(matrix, float(np.exp(np.median(ratio))), agree, off)
 
 
 def _is_inside(place: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -153,21 +152,21 @@ def _is_inside(place: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np
 
 
 def _fitted(first: NDArray[np.float64], second: NDArray[np.float64], guess: Matrix) -> Matrix:
-    """Fit what so many stars allow: a shift, also a turn and a scale, or all of a linear transformation."""
+    """Fit a shift; also turn and scale, or a linear transformation, where stars enough show that it is needed."""
     middle, other = first.mean(axis=0), second.mean(axis=0)
     a, b = first - middle, second - other
-    linear = guess[:, :2]
+    fits = [guess[:, :2]]
+    if len(first) >= FEWEST_FOR_SCALE:
+        flip = np.array([1.0, np.sign(np.linalg.det(guess[:, :2]))])
+        seen = a * flip
+        power = (seen**2).sum()
+        along, across = (seen * b).sum() / power, (seen[:, 0] * b[:, 1] - seen[:, 1] * b[:, 0]).sum() / power
+        fits.append(np.array([[along, -across], [across, along]]) * flip)
     if len(first) >= FEWEST_FOR_AFFINE:
-        linear = np.linalg.lstsq(a, b, rcond=None)[0].T
-    elif len(first) >= FEWEST_FOR_SCALE:
-        flip = np.sign(np.linalg.det(guess[:, :2]))
-        a = a * [1.0, flip]
-        power = (a**2).sum()
-        along, across = (a * b).sum() / power, (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / power
-        linear = np.array([[along, -across], [across, along]]) * [1.0, flip]
-    if not np.isfinite(linear).all() or abs(np.linalg.det(linear)) < 0.1:
-        linear = guess[:, :2]
-    return np.column_stack([linear, other - linear @ middle])
+        fits.append(np.linalg.lstsq(a, b, rcond=None)[0].T)
+    matrices = [np.column_stack([linear, np.median(second - first @ linear.T, axis=0)]) for linear in fits]
+    off = [float(np.median(np.linalg.norm(apply(matrix, first) - second, axis=1))) for matrix in matrices]
+    return next(matrix for matrix, value in zip(matrices, off, strict=True) if value <= BETTER * min(off) + NO_WORSE)
 
 
 def _of_triangles(stars: Stars, others: Stars) -> Matrix | None:

@@ -148,8 +148,10 @@ def compare(
     differences = [_difference(of_difference, each) for each in neighbours]
     parts = []
     for top in range(0, shape[0], rows_at_a_time):
-        data = read(slice(top, min(top + rows_at_a_time, shape[0]))).astype(np.float32, copy=False)
-        parts.append(_of_band(data, top, found, sky, variance, neighbours, differences))
+        around = slice(max(top - 1, 0), min(top + rows_at_a_time + 1, shape[0]))
+        data = read(around).astype(np.float32, copy=False)
+        padded = np.pad(data, 1, mode="edge")[top - around.start :][: min(rows_at_a_time, shape[0] - top) + 2]
+        parts.append(_of_band(padded, top, found, sky, variance, neighbours, differences))
     pixels, *values = (np.concatenate(each) for each in zip(*parts, strict=True))
     return Evidence(pixels, *values)
 
@@ -175,7 +177,7 @@ def _difference(sample: NDArray[np.float32], neighbour: Neighbour) -> NDArray[np
 
 
 def _of_band(
-    data: NDArray[np.float32],
+    padded: NDArray[np.float32],
     top: int,
     found: NDArray[np.bool_],
     sky: NDArray[np.float32],
@@ -183,6 +185,7 @@ def _of_band(
     neighbours: Sequence[Neighbour],
     differences: Sequence[NDArray[np.float32]],
 ) -> tuple[NDArray[Any], ...]:
+    data = np.ascontiguousarray(padded[1:-1, 1:-1])
     width = data.shape[1]
     # A first look with the least of the levels and noises around leaves few pixels.
     rows = slice(max(top // BLOCK - 1, 0), (top + data.shape[0]) // BLOCK + 2)
@@ -218,9 +221,9 @@ def _of_band(
     error = np.sqrt(of_pixel * (1 + 1.5 / np.maximum(number, 1)) + (FLUX_ERROR * around) ** 2 + (0.5 * structure) ** 2)
     excess = np.where(number >= FEWEST, residual / error, np.float32(np.nan)).astype(np.float32)
     pixels = (y.astype(np.int64) + top) * width + x
-    padded = np.pad(data, 1, mode="edge").ravel()
+    flat = padded.ravel()
     corner = y * (width + 2) + x  # of its 3x3
-    beside = [~np.isfinite(padded[corner + down * (width + 2) + right]) for down in range(3) for right in range(3)]
+    beside = [~np.isfinite(flat[corner + down * (width + 2) + right]) for down in range(3) for right in range(3)]
     with np.errstate(invalid="ignore"):  # most pixels of stars, nebulae and galaxies are as bright as in neighbours
         kept = (excess > LEAST_EXCESS) | of_detector.ravel()[y * width + x]
     values_of = (pixels, excess, error.astype(np.float32), contrast, np.sqrt(of_pixel), np.logical_or.reduce(beside))

@@ -108,7 +108,9 @@ def _peaks(
     y, x = y[order], x[order]
     steps = np.arange(side) - HALF
     cutouts = data[y[:, None, None] + steps[:, None], x[:, None, None] + steps].astype(np.float64) - sky
-    good = np.isfinite(cutouts).all(axis=(1, 2))
+    beside = slice(HALF - 1, HALF + 2)
+    good = np.isfinite(cutouts[:, beside, beside]).all(axis=(1, 2))
+    np.nan_to_num(cutouts, copy=False, nan=0.0)  # bad pixels farther away hold nothing
     peak = cutouts[:, HALF, HALF]
     four = cutouts[:, [HALF - 1, HALF + 1, HALF, HALF], [HALF, HALF, HALF - 1, HALF + 1]]
     with np.errstate(invalid="ignore"):
