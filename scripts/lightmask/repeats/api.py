@@ -14,6 +14,8 @@ from lightmask.repeats.stars import Read, find_stars
 
 AT_A_TIME = 1 << 20
 """Pixels of an image that are read at a time."""
+FARTHEST = 5
+"""Pixels around one in which light is looked for."""
 NONE = np.zeros(0, np.int64)
 
 
@@ -119,7 +121,9 @@ def compare_exposures(
         alignment = align(stars, its_stars, other.shape, other.guesses)
         alignments.append(alignment)
         if alignment:
-            neighbours.append(Neighbour(other.read, other.shape, alignment))
+            width = 2 * np.sqrt(np.median(stars.area[alignment.stars]) / np.pi)
+            reach = int(np.clip(np.rint(width / 2), 1, FARTHEST))
+            neighbours.append(Neighbour(other.read, other.shape, alignment, reach))
     if len(neighbours) < FEWEST:
         return Compared(tuple(alignments))
     evidence = compare(image.read, image.shape, variance, neighbours, found, height)

@@ -4,6 +4,7 @@ An image and its aligned neighbours come in, in bands; out go the pixels that st
 by how much it exceeds what the neighbours show there.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -40,11 +41,14 @@ class Neighbour(NamedTuple):
         Its own.
     alignment : Alignment
         Where the image lies in it.
+    reach : int
+        How far around a pixel its light may move as the seeing changes: about half of the width of a star [pixel].
     """
 
     read: Read
     shape: tuple[int, int]
     alignment: Alignment
+    reach: int = 1
 
 
 class Evidence(NamedTuple):
@@ -246,25 +250,28 @@ def _shown(
     highest = shown.copy()
     place = apply(neighbour.alignment.matrix, np.stack([y, x], axis=1).astype(np.float64))
     top, left = np.floor(place).astype(np.intp).T
-    inside = np.flatnonzero((top >= 1) & (left >= 1) & (top < neighbour.shape[0] - 2) & (left < neighbour.shape[1] - 2))
+    reach, (ny, nx) = neighbour.reach, neighbour.shape
+    inside = (top >= reach) & (left >= reach) & (top < ny - 1 - reach) & (left < nx - 1 - reach)
+    inside = np.flatnonzero(inside)
     if not inside.size:
         return shown, highest
     top, left, place = top[inside], left[inside], place[inside]
-    first = int(top.min()) - 1
-    data = neighbour.read(slice(first, int(top.max()) + 3)).astype(np.float32, copy=False)
+    first = int(top.min()) - reach
+    data = neighbour.read(slice(first, int(top.max()) + 2 + reach)).astype(np.float32, copy=False)
     flat, width = data.ravel(), data.shape[1]
     corner = (top - first) * width + left
     dy, dx = (place - np.stack([top, left], axis=1)).T.astype(np.float32)
     around = np.full(corner.size, -np.inf, np.float32)
     value = np.zeros(corner.size, np.float32)
-    for row in (-1, 0, 1, 2):
-        for column in (-1, 0, 1, 2):
-            if (row in (-1, 2)) and (column in (-1, 2)):
-                continue
-            pixel = flat[corner + row * width + column]
-            np.fmax(around, pixel, out=around)
-            if row in (0, 1) and column in (0, 1):
-                value += pixel * (dy if row else 1 - dy) * (dx if column else 1 - dx)
+    steps = (-reach, 0, 1, 1 + reach)
+    for row, column in itertools.product(steps, steps):
+        is_near = row in (0, 1), column in (0, 1)
+        if not any(is_near):
+            continue
+        pixel = flat[corner + row * width + column]
+        np.fmax(around, pixel, out=around)
+        if all(is_near):
+            value += pixel * (dy if row else 1 - dy) * (dx if column else 1 - dx)
     scale = np.float32(1 / neighbour.alignment.flux)
     shown[inside] = value * scale
     highest[inside] = np.where(np.isfinite(value), around * scale, np.float32(np.nan))
