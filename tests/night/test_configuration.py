@@ -18,7 +18,16 @@ from lightmask.fits.checksums import write
 from lightmask.fits.hdus import image_hdu
 from lightmask.fits.headers import Header
 from lightmask.night import configuration, matching
-from lightmask.night.configuration import OF_ASTROSCRAPPY, OF_LACOSMIC, merged, of_run, preset_text, schema, validated
+from lightmask.night.configuration import (
+    OF_ASTROSCRAPPY,
+    OF_LACOSMIC,
+    as_given,
+    merged,
+    of_run,
+    preset_text,
+    schema,
+    validated,
+)
 
 CONFIG_FILE = CHECKOUT / "config.yaml"
 OWN_KEYS = {"preset", "detector", "variant"}
@@ -266,6 +275,18 @@ def test_a_key_counts_before_the_preset(changes, text):
         assert found["cosmic_rays"][key] == value
     assert found["sky"] == changes.get("sky", "auto")
     assert preset_text(found) == text
+
+
+@pytest.mark.parametrize("preset", ["chapter", "best"])
+@pytest.mark.parametrize("detector", ["lightmask", "trace", "ccdproc"])
+@pytest.mark.parametrize("variant", [None, "original"])
+def test_a_run_inside_a_job_has_the_same_configuration(preset, detector, variant):
+    """It is given what the outer run has made of it, and checks it again."""
+    given = {"preset": preset, "detector": detector} | ({"variant": variant} if variant else {})
+    if variant and detector != "lightmask":
+        return
+    complete = validated({"cosmic_rays": given, "repeats": "auto"})
+    assert validated(as_given(complete)) == complete
 
 
 @pytest.mark.parametrize("key", OF_LACOSMIC)

@@ -15,7 +15,7 @@ from lightmask.detect import mask_cosmics, median_of, pixels_of_trace, trace_in_
 from lightmask.detect import pixels_at_a_time as pixels_of_bands
 from lightmask.errors import needed
 from lightmask.fits import bands, fill
-from lightmask.night import OF_ASTROSCRAPPY, OF_LACOSMIC
+from lightmask.night import unused_keys
 
 Parameters = Mapping[str, Any]
 Mask = NDArray[np.bool_]
@@ -96,11 +96,7 @@ def detect(data: Any, mask: Any, parameters: Parameters, background: Any = None,
 
 def used(parameters: Parameters) -> dict[str, Any]:
     """Return those of the parameters that the detector uses."""
-    others: tuple[str, ...] = ()
-    if is_trace(parameters):
-        others = OF_LACOSMIC
-    elif parameters["variant"] == "original":
-        others = OF_ASTROSCRAPPY
+    others = unused_keys(dict(parameters))
     return {key: value for key, value in parameters.items() if key not in others}
 
 

@@ -15,7 +15,7 @@ from lightmask.fits import Image, Pixels, bands
 from lightmask.masks import cosmicrays
 from lightmask.masks.flags import Flags
 from lightmask.masks.planes import Plane, common_level, planes
-from lightmask.masks.repeats import Repeats
+from lightmask.masks.repeats import KEPT, Repeats
 from lightmask.night import Amplifier, Readout
 
 # Measured (tests/benches/bench_memory.py): the interpreter and what it loads; the detector at work, most of all on
@@ -25,6 +25,10 @@ BASE_BYTES = 150_000_000
 BYTES_HELD = {"lightmask": 36, "trace": 36, "ccdproc": 96}
 BYTES_OF_FLAGS = 4.5
 BYTES_OF_TILES = 26
+BYTES_OF_LIBRARIES = 60_000_000
+"""Of world coordinates and triangles of stars, where frames are compared with others."""
+BYTES_OF_OTHERS = 8
+"""Of a pixel of another frame that is kept."""
 PART_OF_LINE = 0.3
 LEAST_OF_LINE = 24
 """Part of a row or column, and pixels of it, that cosmic rays do not fill."""
@@ -252,4 +256,7 @@ def memory(
         held = cosmicrays.pixels_at_a_time((rows, columns), parameters) * BYTES_HELD[parameters["detector"]]
         first = BYTES_OF_TILES * min(tile_height, rows) * columns
         most = max(most, first, held + (BYTES_OF_FLAGS - 2) * rows * columns + kept)
+    if repeats:
+        pixels = [rows * columns for rows, columns in shapes if rows * columns <= KEPT]
+        most += BYTES_OF_LIBRARIES + BYTES_OF_OTHERS * repeats * sum(pixels)
     return int((BASE_BYTES + most) / 1_000_000)

@@ -2,7 +2,7 @@
 
 from lightmask.night import cameras, names, quantities
 from lightmask.night.cameras import Camera, camera_of
-from lightmask.night.configuration import OF_ASTROSCRAPPY, OF_LACOSMIC, preset_text, validated, with_preset
+from lightmask.night.configuration import preset_text, unused_keys, validated, with_preset
 from lightmask.night.fields import repeats
 from lightmask.night.matching import FLAG_OF_KIND
 from lightmask.night.names import from_cell
@@ -30,8 +30,6 @@ __all__ = [
     "GAIN",
     "NOT_YET",
     "NO_READNOISE",
-    "OF_ASTROSCRAPPY",
-    "OF_LACOSMIC",
     "PIXEL_SIZES",
     "QUALITY_COLUMNS",
     "READNOISE",
@@ -63,6 +61,7 @@ __all__ = [
     "summary",
     "summary_rows",
     "types",
+    "unused_keys",
     "validated",
     "with_preset",
     "within",

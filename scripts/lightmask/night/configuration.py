@@ -353,22 +353,54 @@ def _section(config: Any, key: str) -> Config:
     return found if isinstance(found, dict) else {}
 
 
+def unused_keys(detection: Config) -> tuple[str, ...]:
+    """List the keys of ``cosmic_rays`` that detector and variant do not use.
+
+    Parameters
+    ----------
+    detection : dict
+        The configuration's ``cosmic_rays``.
+
+    Returns
+    -------
+    tuple of str
+    """
+    if detection.get("detector") == "trace":
+        return OF_LACOSMIC
+    return OF_ASTROSCRAPPY if detection.get("variant") == "original" else ()
+
+
+def as_given(config: Config) -> Config:
+    """Return a checked configuration as a user could have given it: without keys that are not used.
+
+    Parameters
+    ----------
+    config : dict
+        As from `validated`.
+
+    Returns
+    -------
+    dict
+        `validated` makes the same of it.
+    """
+    detection = config["cosmic_rays"]
+    unused = unused_keys(detection)
+    return {**config, "cosmic_rays": {key: value for key, value in detection.items() if key not in unused}}
+
+
 def _unused(asked: Config, config: Config) -> Iterator[str]:
     """Find keys that a user set, and that detector and variant do not use."""
     chosen = _section(config, "cosmic_rays")
-    unused: tuple[str, ...]
     if chosen.get("detector") == "trace":
-        unused, why, remedy = OF_LACOSMIC, "the detector trace does", "set cosmic_rays: detector to lightmask"
-    elif chosen.get("variant") == "original":
-        unused, why, remedy = OF_ASTROSCRAPPY, "the variant original does", "set cosmic_rays: variant to astroscrappy"
-        if chosen.get("detector") == "ccdproc":
+        why, remedy = "the detector trace does", "set cosmic_rays: detector to lightmask"
+    else:
+        why, remedy = "the variant original does", "set cosmic_rays: variant to astroscrappy"
+        if chosen.get("variant") == "original" and chosen.get("detector") == "ccdproc":
             yield (
                 "configuration: cosmic_rays.variant: found 'original'; expected astroscrappy, as the detector ccdproc "
                 "has no other; set cosmic_rays: detector to lightmask"
             )
-    else:
-        return
-    for key in unused:
+    for key in unused_keys(chosen):
         if key in asked:
             yield (
                 f"configuration: cosmic_rays.{key}: found {_shown(asked[key])}; expected no such key, as {why} not use "

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 MOST = 150
 """Stars that are looked at."""
+MOST_PEAKS = 4 * MOST
+"""Peaks that are looked at: some of them belong to the same star."""
 LEAST_PEAK = 15.0
 """Of a star, in the noise of the sky."""
 LEAST_BESIDE = 0.1
@@ -104,7 +106,7 @@ def _peaks(
                 beside = data[y + dy, x + dx]
                 highest &= data[y, x] > beside if (dy, dx) < (0, 0) else data[y, x] >= beside
     y, x = y[highest], x[highest]
-    order = np.argsort(-data[y, x], kind="stable")[: 4 * MOST]
+    order = np.argsort(-data[y, x], kind="stable")[:MOST_PEAKS]
     y, x = y[order], x[order]
     steps = np.arange(side) - HALF
     cutouts = data[y[:, None, None] + steps[:, None], x[:, None, None] + steps].astype(np.float64) - sky
@@ -122,7 +124,7 @@ def _peaks(
 def _stars(place: NDArray[np.float64], cutouts: NDArray[np.float64], sky: float, sigma: float) -> Stars:
     """Return what is known of stars: places of peaks, and cutouts around them, come in."""
     inner = slice(HALF - OF_IMAGE, HALF + OF_IMAGE + 1)
-    order = np.argsort(-cutouts[:, inner, inner].sum(axis=(1, 2)), kind="stable")
+    order = np.argsort(-cutouts[:, inner, inner].sum(axis=(1, 2)), kind="stable")[:MOST_PEAKS]
     place, cutouts = place[order], cutouts[order]
     distance = np.abs(place[:, None] - place[None]).max(axis=-1)
     is_close = np.tril(distance < HALF, -1)
