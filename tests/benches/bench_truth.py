@@ -4,7 +4,8 @@
     python tests/benches/bench_truth.py binned   # the sets whose names contain a word
     python tests/benches/bench_truth.py --card   # also write the card of the weights
 
-Truth is injected into real frames and into simulated ones, or known from other exposures. For each real camera
+Truth is injected into real frames and into simulated ones, or known from other exposures. Where images have others
+of their field, they are compared with these. For each real camera
 the net has weights that were trained without it. With PEERS=1, deepCR and Cosmic-CoNN stand beside: they get
 electrons, in which the median replaces known bad pixels.
 """
@@ -30,11 +31,13 @@ sys.path[:0] = [str(CHECKOUT / "scripts"), str(CHECKOUT / "tests"), str(TRAINING
 import frames
 import numpy as np
 from astropy.io import fits
+from dithered import night
 from frames import DATA, SQUARE
 from scenes import simulated
 from scipy import ndimage
 
 from lightmask.detect import detect_cosmics, net, trace_cosmics
+from lightmask.repeats import Exposure, compare_exposures
 from lightmask.truth import LEAST_OF_RAY, MOST_OF_NONE, Score, Sensor, inject, scaled, score, tracks
 
 RAYS = 200e-6  # per pixel of an unbinned frame
@@ -58,6 +61,8 @@ class Case:
     free: np.ndarray
     event: np.ndarray | None
     cores: np.ndarray
+    others: tuple[np.ndarray, ...] = ()
+    """Images of the same field, of the same detector."""
 
 
 def chapter(case):
@@ -83,11 +88,31 @@ def trace(case):
     return trace_cosmics(case.image, case.bad, gain=case.gain, readnoise=case.readnoise, satlevel=case.satlevel).crmask
 
 
+def trace_with_repeats(case):
+    """Return what is left of `trace`, and what is added, when the image is compared with others of its field."""
+    found = trace(case)
+
+    def exposure(image):
+        image = np.where(case.bad | (image * case.gain >= case.satlevel), np.nan, image).astype(np.float32)
+        return Exposure(image.__getitem__, image.shape)
+
+    def variance(y, x, light):
+        return ((case.readnoise / case.gain) ** 2 + np.maximum(light, 0) / case.gain).astype(np.float32)
+
+    compared = compare_exposures(exposure(case.image), [exposure(other) for other in case.others], found, variance)
+    found.ravel()[compared.added] = True
+    found.ravel()[np.concatenate([compared.removed, compared.suspect])] = False
+    return found
+
+
 METHODS: dict[str, Callable[[Case], np.ndarray]] = {
     "chapter 8.5": chapter,
     "best L.A.Cosmic": best_lacosmic,
     "trace": trace,
 }
+
+
+REPEATS = {"trace": trace, "trace, repeats": trace_with_repeats}
 
 
 class Peer:
@@ -223,6 +248,44 @@ def simulated_sets() -> Iterator[tuple[str, str | None, Callable[[], list[Case]]
         )
 
 
+NIGHTS = {
+    "FWHM 1.3": {"fwhm": 1.3},
+    "FWHM 2.5": {"fwhm": 2.5},
+    "FWHM 5": {"fwhm": 5.0},
+    "FWHM 2.5, three frames": {"fwhm": 2.5, "number": 3, "dither": 10},
+    "FWHM 2.5, turned": {"fwhm": 2.5, "turn": 0.2},
+    "FWHM 2.5, hot pixels": {"fwhm": 2.5, "hot": 100},
+}
+
+
+def repeat_sets() -> Iterator[tuple[str, str | None, Callable[[], list[Case]]]]:
+    """Yield sets of images that have others of their field."""
+
+    def of_efosc2(truth: Callable[[frames.Frame], Case]) -> list[Case]:
+        every = frames.frames("efosc2")
+        return [
+            replace(truth(frame), others=tuple(other.image for other in field if other is not frame))
+            for field in (every[:3], every[3:])
+            for frame in field
+        ]
+
+    def of_night(place: int, keywords: dict[str, float]) -> list[Case]:
+        found = []
+        for number in range(IMAGES):
+            made = night([15, place, number], side=SIDE, **keywords)
+            one, others = made.frames[0], tuple(other.image for other in made.frames[1:])
+            none = np.zeros(one.image.shape, bool)
+            camera = made.gain, made.readnoise, made.satlevel
+            found.append(Case(one.image, none, *camera, one.hit, one.free, one.event, one.cores, others))
+        return found
+
+    if DATA.is_dir():
+        yield "efosc2, its own rays, of three", "efosc2", lambda: of_efosc2(natural)
+        yield "efosc2, of three", "efosc2", lambda: of_efosc2(lambda frame: injected(frame, 0, RAYS))
+    for place, (name, keywords) in enumerate(NIGHTS.items()):
+        yield f"night, {name}", None, lambda place=place, keywords=keywords: of_night(place, keywords)
+
+
 CARD = """\
 # Weights of `trace_cosmics`
 
@@ -296,18 +359,22 @@ def row(name: str, method: str, total: Score, took: float) -> str:
     )
 
 
-def print_sets(sets: Iterator[tuple[str, str | None, Callable[[], list[Case]]]], words: list[str]) -> list[str]:
+def print_sets(
+    sets: Iterator[tuple[str, str | None, Callable[[], list[Case]]]],
+    words: list[str],
+    methods: dict[str, Callable[[Case], np.ndarray]] = METHODS,
+) -> list[str]:
     """Print the table of some sets, and the mean of each method; return its rows."""
     lines = []
     print("| set | method | precision | recall | F1 | events found | star cores touched | s/Mpix |")
     print("|---|---|---|---|---|---|---|---|")
-    totals: dict[str, list[Score]] = {method: [] for method in METHODS}
+    totals: dict[str, list[Score]] = {method: [] for method in methods}
     for name, camera, made in sets:
         if words and not any(word in name for word in words):
             continue
         cases = made()
         with weights(camera):
-            for method, function in METHODS.items():
+            for method, function in methods.items():
                 total, started = Score(), time.perf_counter()
                 masks = [function(case) for case in cases]
                 took = (time.perf_counter() - started) / sum(case.image.size for case in cases) * 1e6
@@ -399,6 +466,8 @@ def main() -> None:
         print(f"No real frames in {DATA}.")
     print()
     lines += print_sets(simulated_sets(), words)
+    print()
+    print_sets(repeat_sets(), words, REPEATS)
     if "--card" in sys.argv:
         write_card(lines)
     if not words or "clean" in words:
