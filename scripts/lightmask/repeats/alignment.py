@@ -125,7 +125,8 @@ def _refined(matrix: Matrix, stars: Stars, others: Stars, shape: tuple[int, int]
     """Fit a transformation to the stars that agree; return None if they are too few."""
     for radius in RADII:
         predicted = apply(matrix, stars.place)
-        distance = np.linalg.norm(predicted[:, None] - others.place[None], axis=-1)
+        off = [predicted[:, None, axis] - others.place[None, :, axis] for axis in (0, 1)]
+        distance = np.hypot(*off)
         nearest = distance.argmin(axis=1)
         own = np.arange(len(predicted))
         agree = np.flatnonzero((distance[own, nearest] < radius) & (distance.argmin(axis=0)[nearest] == own))
@@ -136,15 +137,15 @@ def _refined(matrix: Matrix, stars: Stars, others: Stars, shape: tuple[int, int]
             return None
         first, second = stars.place[agree], others.place[nearest[agree]]
         matrix = _fitted(first, second, matrix)
-    off = float(np.median(np.linalg.norm(apply(matrix, first) - second, axis=1)))
+    median_off = float(np.median(np.linalg.norm(apply(matrix, first) - second, axis=1)))
     back = np.asarray(np.linalg.solve(matrix[:, :2], (others.place - matrix[:, 2]).T).T, np.float64)
     inside = [int(np.count_nonzero(_is_inside(places, shape))) for places in (predicted, back)]
     share = agree.size / (min(inside) or 1)
     chance = inside[0] * inside[1] * (2 * CELL) ** 2 / (shape[0] * shape[1])
     is_sure = agree.size >= FEWEST_OF_MANY + 4 * chance and share >= LEAST_SHARE
-    if off > MOST_OFF or not (is_sure or share >= SHARE_OF_FEW):
+    if median_off > MOST_OFF or not (is_sure or share >= SHARE_OF_FEW):
         return None
-    return Alignment(matrix, float(np.exp(np.median(ratio))), agree, off)
+    return Alignment(matrix, float(np.exp(np.median(ratio))), agree, median_off)
 
 
 def _is_inside(place: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:

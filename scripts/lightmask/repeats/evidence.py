@@ -213,8 +213,9 @@ def _of_band(
     shown = np.full((len(neighbours), y.size), np.nan, np.float32)
     highest = shown.copy()
     for place, (each, difference) in enumerate(zip(neighbours, differences, strict=True)):
+        offset = at(difference, SQUARE, y + top, x) - level
         its_own = _shown(each, y + top, x)
-        shown[place], highest[place] = (part + at(difference, SQUARE, y + top, x) - level for part in its_own)
+        shown[place], highest[place] = its_own[0] + offset, its_own[1] + offset
     model, number = _median(shown)
     around, _ = _median(highest)
     around = np.maximum(around, 0)

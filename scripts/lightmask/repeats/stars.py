@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-MOST = 150
+MOST = 100
 """Stars that are looked at."""
-MOST_PEAKS = 4 * MOST
+MOST_PEAKS = 3 * MOST
 """Peaks that are looked at: some of them belong to the same star."""
 LEAST_PEAK = 15.0
 """Of a star, in the noise of the sky."""
@@ -126,8 +126,10 @@ def _stars(place: NDArray[np.float64], cutouts: NDArray[np.float64], sky: float,
     inner = slice(HALF - OF_IMAGE, HALF + OF_IMAGE + 1)
     order = np.argsort(-cutouts[:, inner, inner].sum(axis=(1, 2)), kind="stable")[:MOST_PEAKS]
     place, cutouts = place[order], cutouts[order]
-    distance = np.abs(place[:, None] - place[None]).max(axis=-1)
-    is_close = np.tril(distance < HALF, -1)
+    is_close = np.ones((len(place), len(place)), bool)
+    for axis in (0, 1):
+        is_close &= np.abs(place[:, None, axis] - place[None, :, axis]) < HALF
+    is_close = np.tril(is_close, -1)
     chosen = np.flatnonzero(~is_close.any(axis=1))[:MOST]
     place, cutouts = place[chosen], cutouts[chosen]
     peak = cutouts[:, HALF, HALF, None, None]
