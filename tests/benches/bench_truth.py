@@ -112,7 +112,7 @@ METHODS: dict[str, Callable[[Case], np.ndarray]] = {
 }
 
 
-REPEATS = {"trace": trace, "trace, repeats": trace_with_repeats}
+REPEATS = {"trace, alone": trace, "trace, repeats": trace_with_repeats}
 
 
 class Peer:
