@@ -99,3 +99,28 @@ def test_any_value_of_a_header_is_an_angle_or_none(value):
     cards = {} if value is None else {"RA": value, "DEC": value}
     found = fields.pointing(Frame("x.fits", LIGHT, (1, 1), cards))
     assert found is None or all(isinstance(part, float) for part in found)
+
+
+@pytest.mark.parametrize(
+    ("dec", "ra", "is_near"), [(0.0, 1.1, False), (0.0, 0.9, True), (60.0, 1.9, True), (60.0, 2.1, False)]
+)
+def test_right_ascension_counts_less_near_the_pole(dec, ra, is_near):
+    lights = [frame(0, RA=100.0, DEC=dec), frame(1, RA=100.0 + ra, DEC=dec), frame(2), frame(3)]
+    assert ("1" in chosen(lights)["0"]) == is_near
+
+
+def test_only_so_many_are_looked_at():
+    far = fields.MOST_LOOKED
+    lights = [frame(0, RA=10.0, DEC=0.0), *[frame(number + 1, RA=100.0, DEC=0.0) for number in range(far)]]
+    lights += [frame(far + 1, RA=10.0, DEC=0.0), frame(far + 2, RA=10.0, DEC=0.0)]
+    table = {light.path: ROW | {"date": light.path} for light in lights}
+    found = fields.repeats(lights, table, {light.path: "" for light in lights}, 1)
+    assert found[lights[0].path] == [] and found[lights[-1].path] == [lights[-2]]
+
+
+def test_a_frame_points_by_the_first_keywords_that_say_so():
+    cards = {"RA": "nonsense", "DEC": 1.0, "OBJCTRA": "01 00 00", "OBJCTDEC": "-10 30 00", "CRVAL1": 3.0, "CRVAL2": 4.0}
+    assert fields.pointing(frame(0, **cards)) == (15.0, -10.5)
+    assert fields.pointing(frame(0, CRVAL1=3.0, CRVAL2=4.0)) == (3.0, 4.0)
+    assert fields.pointing(frame(0, CRVAL1=3.0, CRVAL2=95.0)) is None
+    assert fields.pointing(frame(0)) is None

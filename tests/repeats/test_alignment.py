@@ -97,3 +97,38 @@ def test_a_few_stars_give_a_shift_and_no_turn():
     place = np.array([[100.0, 200.0], [400.0, 300.0], [300.0, 700.0]])
     one, other = stars_at(place, np.ones(3)), stars_at(place + np.array([5.2, -7.4]), np.ones(3))
     np.testing.assert_allclose(align(one, other, SHAPE).matrix, turned(0, 5.2, -7.4), atol=1e-6)
+
+
+def test_stars_whose_flux_differs_do_not_count():
+    """Half of them are other objects, displaced by half a pixel, ten times as bright."""
+    place = np.random.default_rng(1).uniform(50, 700, (40, 2))
+    one = stars_at(place, np.full(40, 1000.0))
+    moved = place + np.where(np.arange(40) < 15, 0.9, 0.0)[:, None]
+    flux = np.where(np.arange(40) < 15, 30_000.0, 3000.0)
+    found = align(one, stars_at(moved, flux), SHAPE)
+    np.testing.assert_allclose(found.matrix, IDENTITY, atol=1e-9)
+    assert found.flux == pytest.approx(3) and len(found.stars) == 25 and found.off == pytest.approx(0, abs=1e-9)
+
+
+def test_stars_that_agree_only_roughly_do_not_align():
+    rng = np.random.default_rng(2)
+    place = rng.uniform(50, 700, (40, 2))
+    for off, expected in ((0.2, True), (1.2, False)):
+        other = place + rng.normal(0, off, place.shape)
+        assert (align(stars_at(place, np.ones(40)), stars_at(other, np.ones(40)), SHAPE) is not None) == expected
+
+
+@pytest.mark.parametrize("linear", [[[1.0, 0.004], [0.004, 1.0]], [[1.002, 0.0], [0.0, 0.998]]])
+def test_shear_is_fitted_where_stars_enough_show_it(linear):
+    """As differential refraction makes it."""
+    matrix = np.column_stack([linear, [3.0, -2.0]])
+    one, other = seen(field(9, 100), IDENTITY, 1), seen(field(9, 100), matrix, 2)
+    check(align(one, other, SHAPE), matrix)
+
+
+def test_a_turn_that_noise_pretends_is_none():
+    rng = np.random.default_rng(3)
+    place = rng.uniform(50, 700, (9, 2))
+    other = place + 10 + rng.normal(0, 0.2, place.shape)
+    found = align(stars_at(place, np.ones(9)), stars_at(other, np.ones(9)), SHAPE)
+    assert (found.matrix[:, :2] == IDENTITY[:, :2]).all()
