@@ -120,6 +120,34 @@ def test_colours_are_compared_by_themselves(tmp_path):
     assert (cosmic(flags) & free).sum() < 0.05 * cosmic(flags).sum()
 
 
+def test_each_colour_is_compared_with_the_same_one(tmp_path):
+    """Of the other frames one colour shows nothing: only there nothing is added."""
+    found = simulated([22, 1], side=2 * SIDE, number=4, fwhm=5.0, stars=1e-3, dither=20, rays=0)
+    level = np.median(found.frames[0].image)
+
+    def change(image, number):
+        if number:
+            image[1::2, 1::2] = level
+        else:
+            image[100:104, 100:108] += 0.05 * level + 12 * np.std(image[image < level])
+        return image
+
+    detector = {"sigclip": 1000, "gain": found.gain, "readnoise": found.readnoise, "satlevel": 1e9}  # finds nothing
+    files = write(tmp_path, found, change, lambda number: {"BAYERPAT": "RGGB"})
+    _, flags, counted = masked(tmp_path, files, {"cosmic_rays": detector, "quality": False})
+    added = cosmic(flags)
+    assert counted["repeats"] == 0  # of the colour that has least
+    assert added[::2, ::2][50:52, 50:54].any() and not added[1::2, 1::2].any()
+
+
+@pytest.mark.parametrize(("number", "more"), [(5, ""), (6, ", ...")])
+def test_few_sources_are_listed(number, more, night):
+    found = room.Repeats(None, [], None, [])
+    found.sources = [(row, 7) for row in range(number)]
+    (line,) = found.remarks()
+    assert f"found {number} sources" in line and f"(7, 4){more}; they look" in line
+
+
 def test_images_of_a_file_are_compared_with_those_of_the_same_name(night, tmp_path):
     paths = []
     for number, each in enumerate(night.frames):

@@ -102,11 +102,17 @@ def test_any_value_of_a_header_is_an_angle_or_none(value):
 
 
 @pytest.mark.parametrize(
-    ("dec", "ra", "is_near"), [(0.0, 1.1, False), (0.0, 0.9, True), (60.0, 1.9, True), (60.0, 2.1, False)]
+    ("dec", "ra", "is_near"),
+    [(0.0, 1.1, False), (0.0, 0.9, True), (50.0, 1.5, True), (-50.0, 1.6, False), (80.0, 5.7, True)],
 )
 def test_right_ascension_counts_less_near_the_pole(dec, ra, is_near):
     lights = [frame(0, RA=100.0, DEC=dec), frame(1, RA=100.0 + ra, DEC=dec), frame(2), frame(3)]
     assert ("1" in chosen(lights)["0"]) == is_near
+
+
+def test_right_ascension_goes_round():
+    lights = [frame(0, RA=359.5, DEC=0.0), frame(1, RA=0.6, DEC=0.0), frame(2, RA=0.4, DEC=0.0), frame(3)]
+    assert set(chosen(lights)["0"]) == {"2", "3"}
 
 
 def test_only_so_many_are_looked_at():

@@ -40,7 +40,7 @@ def joined(excess, found=(), star=STAR, **keywords):
 NOTHING = [[], [], []]
 
 
-@pytest.mark.parametrize(("most", "added"), [(5.9, []), (6.1, [(10, 20), (10, 21), (11, 22)])])
+@pytest.mark.parametrize(("most", "added"), [(5.9, []), (6.0, []), (6.1, [(10, 20), (10, 21), (11, 22)])])
 def test_an_event_needs_a_seed_and_goes_on_next_to_it(most, added):
     found = joined(image_of(y10x20=3.0, y10x21=most, y11x22=2.9, y10x23=2.7, y30x30=5.0))
     assert found == [added, [], []]
@@ -89,9 +89,27 @@ def test_the_image_of_a_star_is_reported_and_not_masked(scale, change, is_star):
     assert bool(found[0]) == (not is_star)
 
 
-def test_a_star_at_the_edge_cannot_be_told():
+@pytest.mark.parametrize("place", [(1, 3), (2, 3), (3, 1), (3, 2), (2, 1), (2, 2)])
+@pytest.mark.parametrize("change", [0.25, -0.25])
+def test_each_pixel_beside_the_peak_counts(place, change):
+    image = STAR.copy()
+    image[place] += change * (place != (2, 2))
     excess = np.zeros(SHAPE)
-    excess[0:3, 30:35] = STAR[2:] * 40
+    excess[20:25, 30:35] = image * 40
+    assert joined(excess)[2] == ([(22, 32)] if place == (2, 2) else [])
+
+
+@pytest.mark.parametrize("edge", ["first row", "last row", "first column", "last column"])
+def test_a_star_at_the_edge_cannot_be_told(edge):
+    excess = np.zeros(SHAPE)
+    part = {
+        "first row": np.s_[:3, 30:35],
+        "last row": np.s_[-3:, 30:35],
+        "first column": np.s_[30:35, :3],
+        "last column": np.s_[30:35, -3:],
+    }[edge]
+    half = slice(2, None) if edge.startswith("first") else slice(None, 3)
+    excess[part] = (STAR[half] if "row" in edge else STAR[:, half]) * 40
     assert joined(excess)[2] == [] and len(joined(excess)[0]) > 5
 
 
