@@ -122,6 +122,7 @@ TESTS = {
     "truth/tracks": "truth/test_truth",
     "workflow/batches": "workflow/test_batches",
     "workflow/code": "workflow/test_code",
+    "workflow/gone": "test_cli",
     "workflow/locks": "workflow/test_locks",
     "workflow/logs": "workflow/test_logs masks/test_static",
     "workflow/memory": "workflow/test_memory",

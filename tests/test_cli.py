@@ -10,6 +10,7 @@ from astropy.io import fits
 from conftest import CHECKOUT, write_calibrations, write_light, write_mask, write_night
 
 from lightmask import cli
+from lightmask.workflow import locks
 
 ODD = "it's {1} a: b=c <d> #e"
 
@@ -195,3 +196,63 @@ def test_a_mask_that_does_not_fit_is_named(tmp_path):
     write_mask(tmp_path / "night/dark_mask.fits", "dark mask")
     status, rows = scanned("night", cwd=tmp_path)
     assert status == 1 and "flat_mask.fits has shape 32x32, the frame 80x64" in rows["a.fits"][4]
+
+
+def test_results_of_frames_that_are_gone_are_listed_and_removed(tmp_path):
+    folder, work = tmp_path / "night", tmp_path / "work"
+    write_night(folder, ["a.fits", f"sub/{ODD}.fits", "sub/c.fits", "flat 1.fits"])
+    assert lightmask("run", folder, "-o", work, "--config", "regions=True", cwd=tmp_path).returncode == 0
+    nothing = lightmask("clean", work, cwd=tmp_path)
+    assert (
+        nothing.returncode == 0 and nothing.stdout.count("\n") == 1 and "every result has its frame" in nothing.stdout
+    )
+    before = {path for path in work.rglob("*") if path.is_file()}
+
+    (folder / f"sub/{ODD}.fits").unlink()
+    (folder / "sub/c.fits").unlink()
+    write_light(folder / "a.fits", IMAGETYP="BIAS")  # no LIGHT frame any more, but there
+    listed = lightmask("clean", work, cwd=tmp_path)
+    assert listed.returncode == 0 and {path for path in work.rglob("*") if path.is_file()} == before
+    *files, last = listed.stdout.splitlines()
+    assert re.fullmatch(rf"12 files \(\d.\d MB\) are of frames that are gone from {folder}; --yes removes them", last)
+    assert len(files) == 12 and all("sub/" in file for file in files)
+
+    removed = lightmask("clean", work, "--yes", cwd=tmp_path)
+    assert removed.returncode == 0 and removed.stdout.splitlines()[:-1] == files
+    after = {path for path in work.rglob("*") if path.is_file()}
+    assert len(before - after) == 12 and not any(path.name == "sub" for path in (work / "results").rglob("*"))
+    assert (work / "results/masked/a.fits").exists()
+
+
+@pytest.mark.parametrize("change", ["moved", "emptied"])
+def test_a_folder_that_is_not_there_cleans_nothing(change, tmp_path):
+    """Its disk may not be mounted."""
+    folder, work = tmp_path / "night", tmp_path / "work"
+    write_night(folder)
+    assert lightmask("run", folder, "-o", work, cwd=tmp_path).returncode == 0
+    if change == "moved":
+        folder.rename(tmp_path / "elsewhere")
+    else:
+        for path in folder.iterdir():
+            path.unlink()
+    done = lightmask("clean", work, "--yes", cwd=tmp_path)
+    assert done.returncode == 1 and done.stdout.startswith("frames: found ") and done.stdout.count("\n") == 1
+    assert (work / "results/masked/a.fits").exists()
+    nowhere = lightmask("clean", tmp_path / "nowhere", cwd=tmp_path)
+    assert nowhere.returncode == 1 and "found no results of a run" in nowhere.stdout
+
+
+def test_results_are_not_removed_under_a_run(tmp_path):
+    folder, work = tmp_path / "night", tmp_path / "work"
+    write_night(folder)
+    assert lightmask("run", folder, "-o", work, cwd=tmp_path).returncode == 0
+    (folder / "a.fits").unlink()
+    with open(work / "results/.lock", "a") as lock:
+        assert locks.lock(lock)
+        busy = lightmask("clean", work, "--yes", cwd=tmp_path)
+    assert busy.returncode == 1 and "a run is at work there" in busy.stdout
+    assert (work / "results/masked/a.fits").exists()
+    one = lightmask("run", folder / "b.fits", "-o", tmp_path / "one", cwd=tmp_path)
+    assert one.returncode == 0, one.stdout
+    single = lightmask("clean", tmp_path / "one", "--yes", cwd=tmp_path)
+    assert single.returncode == 1 and "a single frame" in single.stdout

@@ -16,7 +16,7 @@ from lightmask.errors import FrameError, needed
 from lightmask.fits import Value
 from lightmask.messages import printable
 from lightmask.night import NO_READNOISE, configfiles, configuration, matching, readout, types
-from lightmask.workflow import ACCURACY, DEMO, Night, is_runnable
+from lightmask.workflow import ACCURACY, DEMO, Night, is_runnable, remove_results, results_of_gone_frames
 
 SCANNED = ("file", "type", "masks", "gain", "read noise", "problem")
 
@@ -54,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     assess.add_argument("folder", help="as for run")
     report = commands.add_parser("report", help="make WORK/results/report.html of what is there")
+    clean = commands.add_parser("clean", help="list the results of frames that are gone, and remove them with --yes")
+    clean.add_argument("work", nargs="?", default=".", help="folder of results and config.yaml (.)")
+    clean.add_argument("--yes", action="store_true", help="remove what is listed")
     for command in (run, scan, assess):
         command.add_argument(
             "--preset",
@@ -68,9 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="settings, as of snakemake"
         )
     known, others = parser.parse_known_args(arguments)
-    if others and known.command == "scan":
+    if others and known.command in ("scan", "clean"):
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
+        if known.command == "clean":
+            return clean_up(Path(known.work), known.yes)
         settings = known.config if known.command == "report" else [*known.config, *_preset(known.preset, known.config)]
         if known.command == "scan":
             return print_scan(Path(known.folder), Path(known.work), settings)
@@ -86,7 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             start_snakemake(known.work, ["--cores", "all", ACCURACY, *others], asked)
         else:
             start_snakemake(
-                known.work, ["--report", "results/report.html", *others], [*known.config, *_last(known.work)]
+                known.work,
+                ["--report", "results/report.html", *others],
+                [*known.config, _setting_of(_last(known.work))],
             )
     except (FrameError, ValueError) as error:
         print(error, file=sys.stderr)
@@ -176,14 +183,49 @@ def _profile(option: str) -> str:
     return option.replace(packed.name, str(packed)) if is_name else option
 
 
-def _last(work: str) -> list[str]:
-    """Return the setting of the folder that was masked last, unless a file of the working directory has it."""
+def _last(work: str) -> str:
+    """Return the folder that was masked last in a working directory."""
     try:
-        found = json.loads(Path(work, "results/headers.json").read_text(encoding="utf-8"))["key"]["folder"]
+        found = str(json.loads(Path(work, "results/headers.json").read_text(encoding="utf-8"))["key"]["folder"])
     except (OSError, ValueError, KeyError, TypeError):
         raise FrameError(f"{printable(work)}: found no results of a run, expected some; mask a folder first") from None
     is_demo = os.path.abspath(found) == os.path.abspath(os.path.join(work, DEMO))
-    return [_setting_of(DEMO if is_demo else found)]
+    return DEMO if is_demo else found
+
+
+def clean_up(work: Path, is_sure: bool) -> int:
+    """List the results of frames that are gone, remove them if that is sure, and return the exit status.
+
+    Parameters
+    ----------
+    work : Path
+        The working directory.
+    is_sure : bool
+        Whether to remove them.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    FrameError
+        If there are no results, or the folder of the frames is not there.
+    """
+    night = _night(work, [], _last(str(work)))
+    found = results_of_gone_frames(night)
+    for path in found:
+        print(printable(str(path)))
+    size = sum(path.stat().st_size for path in found) / 1e6
+    if not found:
+        print(f"{printable(str(night.results))}: every result has its frame in {printable(str(night.folder))}")
+    elif is_sure:
+        remove_results(found, night.results)
+        print(f"{len(found)} files ({size:.1f} MB) of frames that are gone are removed")
+    else:
+        where = printable(str(night.folder))
+        print(f"{len(found)} files ({size:.1f} MB) are of frames that are gone from {where}; --yes removes them")
+    return 0
 
 
 def print_scan(folder: Path, work: Path, settings: Sequence[str]) -> int:
@@ -221,11 +263,7 @@ def scan(folder: Path, work: Path = Path(), settings: Sequence[str] = ()) -> Ite
     ValueError
         If the configuration is wrong.
     """
-    checkout = Path(SNAKEFILE).parent
-    config: dict[str, Any] = {}
-    for found in (configfiles.load(checkout / "config.yaml"), configfiles.load(work / "config.yaml"), settings):
-        config = configuration.merged(config, found if isinstance(found, dict) else configuration.parsed(found))
-    night = Night(config | {"frames": _frames(str(folder))}, checkout, place=work.joinpath)
+    night = _night(work, settings, _frames(str(folder)))
     for frame in night.frames:
         masks, numbers, problem = "", ("", ""), frame.problem
         if frame.type == types.LIGHT and not problem:
@@ -240,6 +278,15 @@ def scan(folder: Path, work: Path = Path(), settings: Sequence[str] = ()) -> Ite
             problem = f"no {' or '.join(night.config['frame_type']['keywords'])} in the header; it is not masked"
         row = (frame.path, frame.type, masks, *numbers, problem)
         yield tuple(map(printable, row)), bool(problem) and frame.to_mask
+
+
+def _night(work: Path, settings: Sequence[str], frames: str) -> Night:
+    """Return the night of a folder, as a run in a working directory would see it."""
+    checkout = Path(SNAKEFILE).parent
+    config: dict[str, Any] = {}
+    for found in (configfiles.load(checkout / "config.yaml"), configfiles.load(work / "config.yaml"), settings):
+        config = configuration.merged(config, found if isinstance(found, dict) else configuration.parsed(found))
+    return Night(config | {"frames": frames}, checkout, place=work.joinpath)
 
 
 def _described(mask: types.Frame) -> str:

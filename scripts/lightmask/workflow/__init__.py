@@ -10,6 +10,7 @@ from lightmask.workflow.logs import fault, logged_to
 from lightmask.workflow.memory import memory_limit
 
 if TYPE_CHECKING:
+    from lightmask.workflow.gone import remove_results, results_of_gone_frames
     from lightmask.workflow.night import ACCURACY, DEMO, Night
     from lightmask.workflow.plan import BATCH_CORES
     from lightmask.workflow.run import Run
@@ -28,6 +29,8 @@ __all__ = [
     "logged_to",
     "memory_limit",
     "nested",
+    "remove_results",
+    "results_of_gone_frames",
     "shown_in_report",
     "with_signature",
 ]
@@ -35,6 +38,8 @@ _MODULES = {
     "ACCURACY": "night",
     "DEMO": "night",
     "Night": "night",
+    "results_of_gone_frames": "gone",
+    "remove_results": "gone",
     "BATCH_CORES": "plan",
     "Run": "run",
     "Engine": "workarounds",

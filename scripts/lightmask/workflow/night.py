@@ -142,6 +142,11 @@ class Night:
 
     # What is in the folder
 
+    @property
+    def is_of_one_frame(self) -> bool:
+        """Whether a single file was given in the place of a folder."""
+        return bool(self._only)
+
     @cached_property
     def found(self) -> dict[str, Any]:
         """What the search of the folder found, by path in it.
