@@ -135,6 +135,11 @@ COMMAND = $(RUN) pip install --quiet --disable-pip-version-check --no-deps --edi
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check deepCR==0.3.1 cosmic-conn==0.6.1 matplotlib
 	touch $@
 
+# Of tests of pages: finds what keeps people from using them.
+.venv/axe/done: .venv/test
+	npm install --silent --no-fund --no-audit --prefix .venv/axe axe-core@4.14.1
+	touch $@
+
 # Not for everybody: it imports pandas at every start of Snakemake.
 .venv/slurm: .venv/test envs/requirements-slurm.txt
 	$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement envs/requirements-slurm.txt

@@ -1,7 +1,7 @@
 # One LIGHT frame at a time.
 #   in   the frame, the combined mask that applies to it
 #   out  results/masked/{frame}, results/statistics/{frame}.json,
-#        results/pictures/frames/{frame}.png, results/regions/{frame}.reg if asked for
+#        results/pictures/frames/{frame}.png, .../thumbnails/{frame}.png, results/regions/{frame}.reg if asked for
 
 
 rule mask_light:
@@ -14,6 +14,7 @@ rule mask_light:
             category="Frames",
             labels=distinct_labels(NIGHT.light_labels),
         ),
+        thumbnail=[] if not NIGHT.config["pictures"] else "results/pictures/thumbnails/{frame}.png",
         regions=["results/regions/{frame}.reg"] if NIGHT.config["regions"] else [],
         frame="results/masked/{frame}",
         statistics="results/statistics/{frame}.json",

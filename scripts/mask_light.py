@@ -28,7 +28,7 @@ def main(task, files, masks, output, threads, mem_mb):
     if picture := output.get("picture"):
         from lightmask.show import draw_frame
 
-        draw = partial(draw_frame, picture=picture, title=name, caption=task["caption"])
+        draw = partial(draw_frame, picture=picture, title=name, caption=task["caption"], thumbnail=output.thumbnail)
     companions = [*filter(None, [task["companion"]])]
     names = [name, *companions, *task["repeats"]]
     repeats = [*zip(files["paths"], names, strict=True)][1 + len(companions) :]

@@ -115,6 +115,7 @@ TESTS = {
     "repeats/joining": "repeats/test_joining repeats/test_exposures",
     "repeats/stars": "repeats/test_stars repeats/test_exposures",
     "show/accuracy": "masks/test_assessment",
+    "show/index": "show/test_index",
     "show/night": "show/test_night",
     "show/pictures": "show/test_pictures",
     "truth/injection": "truth/test_truth",

@@ -61,9 +61,10 @@ def test_every_light_frame_has_results_of_its_own(night):
     assert found.results_of(name) == [
         "results/masked/a.fits",
         "results/pictures/frames/a.fits.png",
+        "results/pictures/thumbnails/a.fits.png",
         "results/regions/a.fits.reg",
     ]
-    assert len({result for name in found.lights for result in found.results_of(name)}) == 3 * len(NAMES)
+    assert len({result for name in found.lights for result in found.results_of(name)}) == 4 * len(NAMES)
 
 
 def test_inputs_are_what_snakemake_can_take_and_files_are_all(night, folder, tmp_path):
@@ -223,7 +224,8 @@ def test_what_is_not_drawn_is_removed(pictures, night, tmp_path):
         *found.summary_files(of(), input=None)["undrawn"],
     ]
     drawn = [f"pictures/masks/{masks}.png", "pictures/night.png", "pictures/summary.html"]
-    expected = ["regions/a.fits.reg"] if pictures else ["pictures/frames/a.fits.png", "regions/a.fits.reg", *drawn]
+    of_frame = ["pictures/frames/a.fits.png", "pictures/thumbnails/a.fits.png"]
+    expected = ["regions/a.fits.reg"] if pictures else [*of_frame, "regions/a.fits.reg", *drawn]
     assert undrawn == [str(tmp_path / "results" / name) for name in expected]
     assert set(drawn) <= {name.removeprefix("results/") for name in found.all_results()} or not pictures
 

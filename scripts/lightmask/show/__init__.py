@@ -1,10 +1,12 @@
 """Pictures and pages of frames, masks and the night."""
 
 from lightmask.show.accuracy import accuracy_text, best_of, draw_accuracy, write_accuracy
+from lightmask.show.index import Shared, write_index
 from lightmask.show.night import draw_files, read_summary
 from lightmask.show.pictures import draw_combined_mask, draw_frame
 
 __all__ = [
+    "Shared",
     "accuracy_text",
     "best_of",
     "draw_accuracy",
@@ -13,4 +15,5 @@ __all__ = [
     "draw_frame",
     "read_summary",
     "write_accuracy",
+    "write_index",
 ]

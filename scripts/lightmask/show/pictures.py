@@ -41,6 +41,8 @@ GREYS = 240
 INK, SOFT_INK, RULE, PAPER = 25, 90, 205, GREYS - 1
 MAP_BYTES = 135_000
 """What the greys of a map may take of the file: noise cannot be compressed, only shown in fewer greys."""
+THUMBNAIL, THUMBNAIL_BYTES = 256, 15_000
+"""Largest side of a thumbnail, and what its greys may take of the file."""
 STRIPS, SAMPLED_ROWS = 32, 400
 # Sizes, in dots.
 TITLE, TEXT, SMALL = 26, 16, 13
@@ -86,7 +88,13 @@ class Reason(NamedTuple):
 # --- the two pictures ----------------------------------------------------------------
 
 
-def draw_frame(found: Sequence[Masked], picture: str | os.PathLike, title: str, caption: str = "") -> None:
+def draw_frame(
+    found: Sequence[Masked],
+    picture: str | os.PathLike,
+    title: str,
+    caption: str = "",
+    thumbnail: str | os.PathLike | None = None,
+) -> None:
     """Draw a masked frame, its flags in colour, and its strongest cosmic rays without and with flags.
 
     Parameters
@@ -100,7 +108,11 @@ def draw_frame(found: Sequence[Masked], picture: str | os.PathLike, title: str, 
         shortened in the middle.
     caption : str, optional
         A line below it: filter, exposure, date.
+    thumbnail : path, optional
+        PNG file of a few hundred dots: the first image with its flags.
     """
+    if thumbnail is not None:
+        _draw_thumbnail(found[0], thumbnail)
     pages = []
     for each in found:
         label = each.image.label
@@ -108,6 +120,22 @@ def draw_frame(found: Sequence[Masked], picture: str | os.PathLike, title: str, 
         events = each.events or Events(each.image.data, each.flags)
         pages.append(_page_of(each.image.data, each.flags, each.statistics, events, title, heading))
     save(pages, picture)
+
+
+def _draw_thumbnail(found: Masked, path: str | os.PathLike) -> None:
+    """Draw an image with its flags, without a word."""
+    from PIL import Image
+
+    data, flags = found.image.data, found.flags
+    factor = math.ceil(max(data.shape) / THUMBNAIL)
+    cells = blocks(flags, factor, np.bitwise_or)
+    with np.errstate(over="ignore", invalid="ignore"):
+        greys = coarsened(stretched(means(data, factor), cells != 0), cells, THUMBNAIL_BYTES)
+    dots = Image.fromarray(np.ascontiguousarray(greys[::-1]))
+    for flag in sorted(IN_USE, key=lambda flag: -found.statistics[key(flag)]):
+        hit = np.ascontiguousarray((cells & np.int16(flag))[::-1] != 0)
+        dots.paste(GREYS + IN_USE.index(flag), (0, 0), Image.fromarray(hit))
+    _write(dots, path)
 
 
 def _page_of(
@@ -430,6 +458,11 @@ def save(pages: Sequence[Page], picture: str | os.PathLike) -> None:
         for page in pages:
             image.paste(page.image, (0, top))
             top += page.image.height
+    _write(image, picture)
+
+
+def _write(image: Any, picture: str | os.PathLike) -> None:
+    """Write dots as a PNG file."""
     greys = [level * 255 // PAPER for level in range(GREYS) for _ in "rgb"]
     image.putpalette(greys + [part for colour in COLOURS.values() for part in colour])
     with whole_file(picture) as part:
@@ -579,7 +612,7 @@ def spread(cells: NDArray[Any], layout: Layout) -> NDArray[Any]:
     return wide
 
 
-def coarsened(greys: NDArray[np.uint8], flags: NDArray[Any]) -> NDArray[np.uint8]:
+def coarsened(greys: NDArray[np.uint8], flags: NDArray[Any], most: int = MAP_BYTES) -> NDArray[np.uint8]:
     """Use as few greys as it takes to keep the file small: no code packs noise below its entropy.
 
     This is computed in strips, for the code of a PNG file changes on its way. A
@@ -595,7 +628,7 @@ def coarsened(greys: NDArray[np.uint8], flags: NDArray[Any]) -> NDArray[np.uint8
         merged = np.add.reduceat(counts, [*range(0, GREYS, step), *range(GREYS, kinds)], axis=1)
         shares = merged / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         bits = -(merged * np.log2(shares, where=shares > 0, out=np.zeros_like(shares))).sum()
-        if bits * every < 8 * MAP_BYTES:
+        if bits * every < 8 * most:
             break
     middles = np.minimum(np.arange(GREYS) // step * step + step // 2, PAPER)
     return middles.astype(np.uint8)[greys]

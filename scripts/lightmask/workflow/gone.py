@@ -14,6 +14,7 @@ OF_FRAMES = {
     "masked": "",
     "statistics": ".json",
     "pictures/frames": ".png",
+    "pictures/thumbnails": ".png",
     "regions": ".reg",
     "logs/mask_light": ".log",
     "benchmarks/mask_light": ".tsv",

@@ -64,6 +64,10 @@ def yaml_text(value: Any) -> str:
     return value if is_word else json.dumps(value)
 
 
+def _pictures_of(name: str) -> list[str]:
+    return [f"results/pictures/{folder}/{name}.png" for folder in ("frames", "thumbnails")]
+
+
 class Night:
     """The frames of a folder, the masks that apply to them, and what each rule needs to know of both.
 
@@ -415,9 +419,8 @@ class Night:
         Its job removes pictures and the like that are not wanted any more: they would show another result.
         As this takes the input, Snakemake does not record it: no picture less is a reason to mask again.
         """
-        picture, regions = f"results/pictures/frames/{wildcards.frame}.png", f"results/regions/{wildcards.frame}.reg"
-        undrawn = [] if self.config["pictures"] else [picture]
-        undrawn += [] if self.config["regions"] else [regions]
+        undrawn = [] if self.config["pictures"] else _pictures_of(wildcards.frame)
+        undrawn += [] if self.config["regions"] else [f"results/regions/{wildcards.frame}.reg"]
         light = self.light(wildcards.frame)
         files = self._files_of([*self._with_companions(light), *self._repeats_of(light)])
         return {**files, "undrawn": self._places(undrawn)}
@@ -489,7 +492,7 @@ class Night:
 
     def results_of(self, name: str) -> list[str]:
         """List what is made of a LIGHT frame, as far as it is asked for."""
-        pictures, regions = [f"results/pictures/frames/{name}.png"], [f"results/regions/{name}.reg"]
+        pictures, regions = _pictures_of(name), [f"results/regions/{name}.reg"]
         asked = pictures * bool(self.config["pictures"]) + regions * bool(self.config["regions"])
         return [f"results/masked/{name}", *asked]
 
@@ -630,6 +633,19 @@ class Night:
             "filter": ", ".join(sorted({str(row["filter"]) for row in rows} - {""})),
             "frames": len(rows),
         }
+
+    def shared_masks(self) -> list[tuple[str, str, str]]:
+        """List the combined masks that frames use: what to call each, its picture, and its file, among the results."""
+        found = []
+        for name, applying in self.mask_sets.items():
+            settings = self._combining_settings(name) if applying else {}
+            picture = f"pictures/masks/{name}.png"
+            if settings and self.place(f"results/{picture}").exists():
+                label = "  ·  ".join(
+                    filter(None, [settings["caption"], " and ".join(dict.fromkeys(settings["kinds"]))])
+                )
+                found.append((label, picture, f"combined_masks/{name}.fits"))
+        return sorted(found)
 
     def _combining_settings(self, masks: str) -> dict[str, Any]:
         applying = self.mask_sets[masks]

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from lightmask.errors import FrameError
+from lightmask.night import configuration
 from lightmask.workflow import batches, nested
 from lightmask.workflow.night import Night, Wildcards
 from lightmask.workflow.workarounds import Engine
@@ -51,7 +52,7 @@ class Plan:
         FrameError
             If Snakemake cannot say what needs to be made.
         """
-        settings = self.engine.nested_settings(self.night.config)
+        settings = self.engine.nested_settings(configuration.as_given(self.night.config))
         forced = self.engine.forced
         try:
             made = set(nested.outdated(settings, **forced))

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from contextlib import suppress
 from functools import cached_property
 from importlib.util import find_spec
@@ -9,12 +10,12 @@ from logging import Logger
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lightmask import messages
+from lightmask import __version__, messages
 from lightmask.errors import FrameError, needed
 from lightmask.fits import files
 from lightmask.masks import sources
 from lightmask.night import NOT_YET, inventory, preset_text, remarked
-from lightmask.show import draw_files, read_summary
+from lightmask.show import Shared, draw_files, read_summary, write_index
 from lightmask.workflow import locks, logs, nested, progress
 from lightmask.workflow.night import ACCURACY, Night, Wildcards
 from lightmask.workflow.outcomes import problems, write_partial
@@ -28,6 +29,8 @@ from lightmask.workflow.workarounds import (
     remove_locks_of_dead_run,
 )
 
+INDEX = "index.html"
+"""The page that shows a night, among the results."""
 OF_ALL = ("summarise", "finish_night", "check_night")
 """Rules that run only where the whole night is asked for."""
 
@@ -273,13 +276,38 @@ class Run:
         seconds = self.progress.clock() - self.progress.started
         self.progress.detach(self.logger)
         rows = read_summary(self._place("summary.csv"))
-        where = {"results": "masked", "table": "summary.csv"}
-        if self.night.config["pictures"]:
-            where["pictures"] = "pictures"
+        where = {"results": "masked", "look at": INDEX}
+        self._write_index(rows, seconds)
         places = {what: str(self._place(name)) for what, name in where.items()}
         settings = {"preset": preset_text(self.night.config)}
         self.logger.info(progress.table(rows, seconds, settings | places))
         self._report_accuracy()
+
+    def _write_index(self, rows: list[dict[str, str]], seconds: float) -> None:
+        """Write the page that shows the night."""
+        night = self.night
+        drawn = bool(night.config["pictures"])
+        text, picture = night.place(ACCURACY), "pictures/accuracy.png"
+        assessed = text.read_text(encoding="utf-8") if night.config["assess"] == "frames" and text.exists() else ""
+        made = {
+            "lightmask": __version__,
+            "preset": preset_text(night.config),
+            "repeats": str(night.config["repeats"]),
+            "frames": str(night.folder),
+            "finished": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+            "took": f"{seconds:.0f} s",
+        }
+        write_index(
+            rows,
+            self._place(INDEX),
+            title=f"Masks of {night.folder.absolute().name or night.folder}",
+            pictures=drawn,
+            shared=[Shared(*each) for each in night.shared_masks()] if drawn else [],
+            night_picture="pictures/night.png" if drawn else "",
+            accuracy=assessed,
+            accuracy_picture=picture if drawn and assessed else "",
+            made=made,
+        )
 
     def end_with_failures(self) -> None:
         """Summarise a night of which frames failed, which keep rule summarise from running, and report all."""

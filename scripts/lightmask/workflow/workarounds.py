@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 from lightmask import messages
-from lightmask.night import configfiles, configuration
+from lightmask.night import configfiles
 
 SLURM_PLUGIN = "snakemake-executor-plugin-slurm"
 
@@ -239,7 +239,7 @@ class Engine:
         Parameters
         ----------
         config : dict
-            The complete configuration.
+            The configuration, as a user could have given it.
 
         Returns
         -------
@@ -251,7 +251,7 @@ class Engine:
         return {
             "python": sys.executable,
             "snakefile": str(self.checkout / "Snakefile"),
-            "config": {**configuration.as_given(config), "frames_per_job": 0},
+            "config": {**config, "frames_per_job": 0},
             "rerun_triggers": sorted(map(str, self._workflow.rerun_triggers)),
             "deployment": sorted(map(str, deployment.deployment_method)),
             "conda_prefix": os.path.abspath(prefix) if prefix else None,
