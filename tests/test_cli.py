@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 from conftest import CHECKOUT, write_calibrations, write_light, write_mask, write_night
 
-from lightmask import cli
+from lightmask import __version__, cli
 from lightmask.workflow import locks
 
 ODD = "it's {1} a: b=c <d> #e"
@@ -94,6 +94,14 @@ def test_a_report_shows_the_folder_that_was_masked_last(tmp_path):
     assert lightmask("run", ODD, "--cores", "2", cwd=tmp_path).returncode == 0
     made = lightmask("report", cwd=tmp_path)
     assert made.returncode == 0 and (tmp_path / "results/report.html").exists(), made.stdout
+
+
+def test_the_version_names_the_commit_of_a_clone(tmp_path):
+    shown = lightmask("--version", cwd=tmp_path)
+    asked = ["git", "-C", CHECKOUT, "rev-parse", "--short=10", "HEAD"]
+    head = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    expected = rf" \({head}\+?\)" if head else ""  # a copy without its history is no clone
+    assert shown.returncode == 0 and re.fullmatch(rf"lightmask {re.escape(__version__)}{expected}\n", shown.stdout)
 
 
 def test_a_profile_of_the_package_is_found_by_its_name(tmp_path):

@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status. `run` and `report` do not return: Snakemake takes the place of this process.
     """
     parser = argparse.ArgumentParser("lightmask", description="Trustworthy pixel masks for calibrated CCD frames.")
-    parser.add_argument("--version", action="version", version=f"lightmask {__version__}")
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version, and the commit of a clone")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser(
         "run", help="mask all LIGHT frames of a folder", epilog="Other options are those of snakemake, such as -n."
@@ -98,6 +100,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (FrameError, ValueError) as error:
         print(error, file=sys.stderr)
     return 1
+
+
+class _ShowVersion(argparse.Action):
+    """Print the version, and end."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(" ".join(filter(None, ["lightmask", __version__, commit()])))
+        parser.exit()
+
+
+def commit() -> str:
+    """Return the commit of the clone that this package is part of, with a + where files differ; empty for none."""
+    clone = Path(SNAKEFILE).parent
+    if not (clone / ".git").exists() or shutil.which("git") is None:
+        return ""
+    asked = ["git", "-C", str(clone), "describe", "--always", "--exclude=*", "--abbrev=10", "--dirty=+"]
+    found = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return f"({found.stdout.strip()})" if found.returncode == 0 else ""
 
 
 def start_snakemake(work: str, options: Sequence[str], settings: Sequence[str]) -> None:
