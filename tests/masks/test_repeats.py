@@ -148,6 +148,18 @@ def test_few_sources_are_listed(number, more, night):
     assert f"found {number} sources" in line and f"(7, 4){more}; they look" in line
 
 
+def test_the_noise_of_an_extension_counts(night, tmp_path):
+    files = write(tmp_path, night)
+    _, expected, _ = masked(tmp_path, files)
+    for (path, _), each in zip(files, night.frames, strict=True):
+        noise = np.sqrt(np.maximum(each.image, 0) / night.gain + (night.readnoise / night.gain) ** 2)
+        noise[each.hit] = np.median(noise)
+        fits.append(path, noise.astype(np.float32), fits.Header({"EXTNAME": "ERR"}))
+    _, flags, found = masked(tmp_path, files, {"noise": "extension", "images": {"error": ["ERR"]}})
+    assert found["repeats"] == 4 and found["repeats_suspect"] > 30
+    assert (cosmic(flags) != cosmic(expected)).sum() < 0.1 * cosmic(expected).sum()
+
+
 def test_images_of_a_file_are_compared_with_those_of_the_same_name(night, tmp_path):
     paths = []
     for number, each in enumerate(night.frames):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lightmask.bits import Flag
 from lightmask.errors import FrameError, MachineError
-from lightmask.fits import Header, Image, Pixels, Roles, opened, read_images, records
+from lightmask.fits import Header, Image, Pixels, Roles, bands, opened, read_images, records
 from lightmask.masks.nodata import WithoutData, without_data
 from lightmask.masks.planes import Plane, planes
 from lightmask.night import Readout
@@ -232,10 +232,11 @@ def _variance(
     gain, readnoise = parameters["gain"], parameters["readnoise"]
 
     def at(image: Any, y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[np.float32]:
-        if not y.size:
-            return np.zeros(y.shape, np.float32)
-        top = int(y.min())
-        values: NDArray[np.float32] = np.asarray(image[slice(top, int(y.max()) + 1)], np.float32)[y - top, x]
+        values = np.zeros(y.shape, np.float32)
+        for rows in bands(plane.shape):
+            part = (y >= rows.start) & (y < rows.stop)
+            if part.any():
+                values[part] = image[rows][y[part] - rows.start, x[part]]
         return values
 
     def variance(y: NDArray[np.intp], x: NDArray[np.intp], light: NDArray[np.float32]) -> NDArray[np.float32]:

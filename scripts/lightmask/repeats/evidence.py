@@ -149,13 +149,17 @@ def compare(
     """
     sample, of_difference = _sampled(read, shape, rows_at_a_time)
     sky = levels(sample, BLOCK // EVERY)
-    differences = [_difference(of_difference, each) for each in neighbours]
+    differences = [_difference(of_difference, each, rows_at_a_time) for each in neighbours]
+    row, column = (np.minimum(BLOCK * each, side - 1) for each, side in zip(np.indices(sky.shape), shape, strict=True))
+    noise = np.sqrt(variance(row, column, sky))
+    # A first look with the least of the levels and noises around leaves few pixels.
+    least = _least_around((sky + LEAST_CONTRAST * noise).astype(np.float32)).repeat(BLOCK, axis=1)[:, : shape[1]]
     parts = []
     for top in range(0, shape[0], rows_at_a_time):
         around = slice(max(top - 1, 0), min(top + rows_at_a_time + 1, shape[0]))
         data = read(around).astype(np.float32, copy=False)
         padded = np.pad(data, 1, mode="edge")[top - around.start :][: min(rows_at_a_time, shape[0] - top) + 2]
-        parts.append(_of_band(padded, top, found, sky, variance, neighbours, differences))
+        parts.append(_of_band(padded, top, found, sky, least, variance, neighbours, differences))
     pixels, *values = (np.concatenate(each) for each in zip(*parts, strict=True))
     return Evidence(pixels, *values)
 
@@ -173,11 +177,14 @@ def _sampled(
     return np.concatenate(both[0]), np.concatenate(both[1])
 
 
-def _difference(sample: NDArray[np.float32], neighbour: Neighbour) -> NDArray[np.float32]:
+def _difference(sample: NDArray[np.float32], neighbour: Neighbour, rows_at_a_time: int) -> NDArray[np.float32]:
     """Return by how much the image is brighter than a neighbour at its flux, in squares: light of sources cancels."""
-    y, x = (OF_DIFFERENCE * each.ravel() for each in np.indices(sample.shape))
-    shown, _ = _shown(neighbour, y, x)
-    return levels(sample - shown.reshape(sample.shape), SQUARE // OF_DIFFERENCE)
+    result, height = sample.copy(), max(rows_at_a_time // OF_DIFFERENCE, 1)
+    for top in range(0, len(sample), height):
+        part = result[top : top + height]
+        y, x = (OF_DIFFERENCE * each.ravel() for each in np.indices(part.shape))
+        part -= _shown(neighbour, y + OF_DIFFERENCE * top, x)[0].reshape(part.shape)
+    return levels(result, SQUARE // OF_DIFFERENCE)
 
 
 def _of_band(
@@ -185,23 +192,16 @@ def _of_band(
     top: int,
     found: NDArray[np.bool_],
     sky: NDArray[np.float32],
+    least: NDArray[np.float32],
     variance: Callable[..., NDArray[np.float32]],
     neighbours: Sequence[Neighbour],
     differences: Sequence[NDArray[np.float32]],
 ) -> tuple[NDArray[Any], ...]:
     data = np.ascontiguousarray(padded[1:-1, 1:-1])
     width = data.shape[1]
-    # A first look with the least of the levels and noises around leaves few pixels.
-    rows = slice(max(top // BLOCK - 1, 0), (top + data.shape[0]) // BLOCK + 2)
-    row, column = np.indices(sky.shape)
-    noise = variance(np.minimum(row * BLOCK, found.shape[0] - 1), np.minimum(column * BLOCK, width - 1), sky)
-    least = _least_around((sky + LEAST_CONTRAST * np.sqrt(noise)).astype(np.float32))[rows]
-    least = least.repeat(BLOCK, axis=1)[:, :width]
+    rows = range(top // BLOCK, -(-(top + data.shape[0]) // BLOCK))
     with np.errstate(invalid="ignore"):
-        above = [
-            data[max(number * BLOCK - top, 0) : max((number + 1) * BLOCK - top, 0)] > least[number - rows.start]
-            for number in range(*rows.indices(sky.shape[0]))
-        ]
+        above = [data[max(row * BLOCK - top, 0) : (row + 1) * BLOCK - top] > least[row] for row in rows]
     of_detector = found[top : top + data.shape[0]]
     first = np.flatnonzero(np.concatenate(above) | of_detector)
     y, x = np.divmod(first, width)
