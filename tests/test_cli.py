@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from astropy.io import fits
 from conftest import CHECKOUT, write_calibrations, write_light, write_mask, write_night
@@ -204,6 +205,57 @@ def test_a_mask_that_does_not_fit_is_named(tmp_path):
     write_mask(tmp_path / "night/dark_mask.fits", "dark mask")
     status, rows = scanned("night", cwd=tmp_path)
     assert status == 1 and "flat_mask.fits has shape 32x32, the frame 80x64" in rows["a.fits"][4]
+
+
+def test_settings_are_tried_on_a_frame_and_results_stay(tmp_path):
+    folder, work = tmp_path / "night", tmp_path / "work"
+    write_night(folder, [f"sub/{ODD}.fits", "b.fits"])
+    alone = lightmask("try", folder / "b.fits", "-o", work, "--sigclip", "4.5, 8,50", cwd=tmp_path)
+    assert alone.returncode == 0, alone.stdout
+    assert re.findall(r"^sigclip \S+ +(\d+)", alone.stdout, re.MULTILINE) == ["1", "1", "1"]
+    assert "cosmic_rays: {preset: chapter, sigclip: 4.5}  # sigclip 4.5" in alone.stdout
+    assert (work / "try/b.fits.png").exists() and not (work / "results").exists()
+
+    assert lightmask("run", folder, "-o", work, cwd=tmp_path).returncode == 0
+    before = {path: path.stat().st_mtime_ns for path in (work / "results").rglob("*")}
+    tried = lightmask("try", folder / f"sub/{ODD}.fits", "-o", work, cwd=tmp_path)
+    assert tried.returncode == 0, tried.stdout
+    assert re.search(r"^chapter +1 +1 ", tried.stdout, re.MULTILINE) and "not made yet" not in tried.stdout
+    assert "  cosmic_rays: {preset: best}  # best\n" in tried.stdout
+    assert {path: path.stat().st_mtime_ns for path in (work / "results").rglob("*")} == before
+    assert len(list((work / "try/sub").iterdir())) == 1
+    of_detectors = lightmask("try", folder / "b.fits", "-o", work, "--detector", "lightmask,trace", cwd=tmp_path)
+    assert "detector trace" in of_detectors.stdout and of_detectors.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["nothing.fits"], "nothing.fits"),
+        (["b.fits", "--preset", "chapter,worst"], "--preset: found worst; expected some of chapter, best"),
+        (["b.fits", "--sigclip", "many"], "cosmic_rays.sigclip: found 'many'; expected a number"),
+        (["b.fits", "--sigclip", ","], "--sigclip: found nothing"),
+        (["b.fits", "--detector", "eye"], "cosmic_rays.detector: found 'eye'; expected one of"),
+        (["b.fits[SCI,2]"], "b.fits: found no image SCI,2, expected one of b.fits"),
+        (["b.fits", "--config", "cosmic_rays={preset: best}", "--sigclip", "5"], "the detector trace does not use it"),
+    ],
+)
+def test_what_cannot_be_tried_is_reported_in_one_line(arguments, line, tmp_path):
+    write_night(tmp_path)
+    done = lightmask("try", *arguments, cwd=tmp_path)
+    assert done.returncode == 1 and line in done.stdout and "Traceback" not in done.stdout
+
+
+def test_an_image_of_several_is_tried_by_its_label(tmp_path):
+    images = [fits.ImageHDU(np.full((40, 50), 100, np.float32), name="SCI", ver=number) for number in (1, 2)]
+    images[1].data[20, 20] += 3000
+    primary = fits.PrimaryHDU(header=fits.Header({"IMAGETYP": "LIGHT"}))
+    fits.HDUList([primary, *images]).writeto(tmp_path / "m.fits")
+    first = lightmask("try", "m.fits", "--sigclip", "8", cwd=tmp_path)
+    assert re.search(r"^sigclip 8 +0 ", first.stdout, re.MULTILINE) and "its other images: SCI,2" in first.stdout
+    second = lightmask("try", "m.fits[SCI,2]", "--sigclip", "8", cwd=tmp_path)
+    assert re.search(r"^sigclip 8 +1 ", second.stdout, re.MULTILINE) and "other images" not in second.stdout
+    assert len(list((tmp_path / "try").iterdir())) == 2
 
 
 def test_results_of_frames_that_are_gone_are_listed_and_removed(tmp_path):

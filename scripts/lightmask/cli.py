@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,16 @@ from lightmask import SNAKEFILE, __version__
 from lightmask.errors import FrameError, needed
 from lightmask.fits import Value
 from lightmask.messages import printable
-from lightmask.night import NO_READNOISE, configfiles, configuration, matching, readout, types
+from lightmask.night import (
+    NO_READNOISE,
+    configfiles,
+    configuration,
+    matching,
+    names,
+    readout,
+    types,
+    unused_keys,
+)
 from lightmask.workflow import ACCURACY, DEMO, Night, is_runnable, remove_results, results_of_gone_frames
 
 SCANNED = ("file", "type", "masks", "gain", "read noise", "problem")
@@ -55,6 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="Other options are those of snakemake.",
     )
     assess.add_argument("folder", help="as for run")
+    trial = commands.add_parser(
+        "try", help="show what some settings flag in one frame, side by side; results stay as they are"
+    )
+    trial.add_argument("frame", help="a LIGHT frame, or FRAME[LABEL] for one of its images")
+    compared = trial.add_mutually_exclusive_group()
+    compared.add_argument("--preset", dest="presets", metavar="A,B", help="presets to compare (chapter,best)")
+    compared.add_argument("--sigclip", metavar="A,B,...", help="thresholds of L.A.Cosmic to compare, in sigma")
+    compared.add_argument("--detector", metavar="A,B,...", help="detectors to compare")
     report = commands.add_parser("report", help="make WORK/results/report.html of what is there")
     clean = commands.add_parser("clean", help="list the results of frames that are gone, and remove them with --yes")
     clean.add_argument("work", nargs="?", default=".", help="folder of results and config.yaml (.)")
@@ -65,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             choices=sorted(configuration.PRESETS),
             help="chapter: L.A.Cosmic as in the guide (default); best: what is right on most frames",
         )
-    for command in (run, scan, assess, report):
+    for command in (run, scan, assess, report, trial):
         command.add_argument(
             "-o", metavar="WORK", dest="work", default=".", help="folder of results and config.yaml (.)"
         )
@@ -73,11 +90,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="settings, as of snakemake"
         )
     known, others = parser.parse_known_args(arguments)
-    if others and known.command in ("scan", "clean"):
+    if others and known.command in ("scan", "clean", "try"):
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
         if known.command == "clean":
             return clean_up(Path(known.work), known.yes)
+        if known.command == "try":
+            chosen = {key: getattr(known, key) for key in ("presets", "sigclip", "detector")}
+            return try_frame(known.frame, Path(known.work), known.config, {k: v for k, v in chosen.items() if v})
         settings = known.config if known.command == "report" else [*known.config, *_preset(known.preset, known.config)]
         if known.command == "scan":
             return print_scan(Path(known.folder), Path(known.work), settings)
@@ -211,6 +231,120 @@ def _last(work: str) -> str:
         raise FrameError(f"{printable(work)}: found no results of a run, expected some; mask a folder first") from None
     is_demo = os.path.abspath(found) == os.path.abspath(os.path.join(work, DEMO))
     return DEMO if is_demo else found
+
+
+def try_frame(frame: str, work: Path, settings: Sequence[str], asked: Mapping[str, str]) -> int:
+    """Show what some settings flag in one frame, side by side, and return the exit status.
+
+    Parameters
+    ----------
+    frame : str
+        Path of a LIGHT frame, with the label of one of its images in brackets, if it has several.
+    work : Path
+        The working directory, whose ``config.yaml`` and combined masks count.
+    settings : sequence of str
+        Of the configuration: ``key=value``.
+    asked : dict
+        What to compare: ``presets``, ``sigclip`` or ``detector``, values with commas between them.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    FrameError
+        If the frame cannot be used.
+    ValueError
+        If the configuration, or a value to compare, is wrong.
+    """
+    from lightmask.masks import Trials, try_settings  # which takes long to import
+    from lightmask.show import draw_trials
+
+    if find_spec("PIL") is None or find_spec("matplotlib") is None:
+        raise needed("pillow", "lightmask try", "report")
+    path, label = Path(frame), ""
+    if not path.exists() and (several := re.fullmatch(r"(.*)\[(.*)\]", frame)):
+        path, label = Path(several[1]), several[2]
+    night, name = _night_of(path, work, settings)
+    given = night.to_try(name)
+    if given["combined"] is not None and not given["combined"].exists():
+        print(
+            f"{printable(name)}: its masks are not made yet, so known bad pixels count as good; mask the folder first"
+        )
+        given["combined"] = None
+    compared = compared_settings(given.pop("config"), asked)
+    picture = work / "try" / (names.encode(name + (f"[{label}]" if label else "")) + ".png")
+
+    def show(trials: Trials) -> None:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        draw_trials(trials, picture, name + (f"[{trials.label}]" if trials.label else ""))
+        width = max(map(len, compared))
+        print(f"{'setting':<{width}}  COSMIC pixels   events        s")
+        for each in trials.each:
+            print(f"{each.name:<{width}}  {each.pixels:>13,}  {each.events:>7,}  {each.seconds:>7.2f}")
+        if trials.others and not label:
+            print(f"its other images: {', '.join(trials.others)}; name one as {printable(frame)}[{trials.others[0]}]")
+
+    try_settings(**given, settings={name: config for name, (config, _) in compared.items()}, show=show, label=label)
+    print(f"look at {printable(str(picture))}; to use one of them, paste into config.yaml:")
+    for setting, (_, line) in compared.items():
+        print(f"  {line}  # {setting}")
+    return 0
+
+
+def _night_of(frame: Path, work: Path, settings: Sequence[str]) -> tuple[Night, str]:
+    """Return the night of a frame, and its path there: that of the last run if it is in its folder, else it alone."""
+    try:
+        last = Path(_last(str(work)))
+    except FrameError:
+        last = frame
+    folder = work / last if str(last) == DEMO else last
+    place = Path(os.path.abspath(frame))
+    if folder.is_dir() and place.is_relative_to(os.path.abspath(folder)):
+        return _night(work, settings, str(last)), place.relative_to(os.path.abspath(folder)).as_posix()
+    return _night(work, settings, str(place)), place.name
+
+
+def compared_settings(config: dict[str, Any], asked: Mapping[str, str]) -> dict[str, tuple[dict[str, Any], str]]:
+    """Return the settings to compare, by name: each a configuration, and the line that sets it.
+
+    Parameters
+    ----------
+    config : dict
+        A checked configuration.
+    asked : dict
+        As `try_frame` takes it; without anything the presets, and what the configuration says beside them.
+
+    Returns
+    -------
+    dict of (dict, str)
+
+    Raises
+    ------
+    ValueError
+        If a value is none, or the detector does not use it.
+    """
+    found: dict[str, tuple[dict[str, Any], str]] = {}
+    detection = config["cosmic_rays"]
+    key, values = next(iter(asked.items()), ("presets", ",".join(configuration.PRESETS)))
+    for value in filter(None, map(str.strip, values.split(","))):
+        if key == "presets":
+            if value not in configuration.PRESETS:
+                raise ValueError(f"--preset: found {value}; expected some of {', '.join(configuration.PRESETS)}")
+            found[value] = configuration.with_preset(config, value), f"cosmic_rays: {{preset: {value}}}"
+            continue
+        setting, given = f"{key} {value}", detection | {key: value}
+        unused = {*unused_keys(given)} - {key}  # of the detector that is compared, and not of the one that is set
+        kept = {k: v for k, v in given.items() if k not in unused}
+        checked = configuration.validated({"cosmic_rays": kept})["cosmic_rays"]
+        line = f"cosmic_rays: {{preset: {detection['preset']}, {key}: {value}}}"
+        found[setting] = {**config, "cosmic_rays": checked}, line
+    if not asked and config not in (each for each, _ in found.values()):
+        found["yours"] = config, "what your configuration has already"
+    if not found:
+        raise ValueError(f"--{key.removesuffix('s')}: found nothing; expected values with commas between them")
+    return found
 
 
 def clean_up(work: Path, is_sure: bool) -> int:

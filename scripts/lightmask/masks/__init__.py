@@ -10,6 +10,7 @@ from lightmask.masks.frame import Masked, mask_frame
 from lightmask.masks.search import memory
 from lightmask.masks.sources import with_remarks
 from lightmask.masks.static import Output, make_as_planned
+from lightmask.masks.trial import Trial, Trials, try_settings
 
 __all__ = [
     "EDGES",
@@ -17,6 +18,8 @@ __all__ = [
     "Flags",
     "Masked",
     "Output",
+    "Trial",
+    "Trials",
     "assess_frame",
     "combine_files",
     "make_as_planned",
@@ -25,5 +28,6 @@ __all__ = [
     "mask_frame",
     "memory",
     "sources",
+    "try_settings",
     "with_remarks",
 ]

@@ -4,6 +4,7 @@ from lightmask.show.accuracy import accuracy_text, best_of, draw_accuracy, write
 from lightmask.show.index import Shared, write_index
 from lightmask.show.night import draw_files, read_summary
 from lightmask.show.pictures import draw_combined_mask, draw_frame
+from lightmask.show.trials import draw_trials
 
 __all__ = [
     "Shared",
@@ -13,6 +14,7 @@ __all__ = [
     "draw_combined_mask",
     "draw_files",
     "draw_frame",
+    "draw_trials",
     "read_summary",
     "write_accuracy",
     "write_index",

@@ -743,6 +743,42 @@ class Night:
         """List the files that say how long masking took."""
         return self._places(f"results/benchmarks/mask_light/{name}.tsv" for name in self.lights)
 
+    # A frame to try settings on
+
+    def to_try(self, path: str) -> dict[str, Any]:
+        """Return what is needed to try settings on a LIGHT frame.
+
+        Parameters
+        ----------
+        path : str
+            Of the frame in the folder.
+
+        Returns
+        -------
+        dict
+            ``frame``, ``name``, ``combined`` (None if no mask applies), ``companion`` (None, or path and name), and
+            ``config``.
+
+        Raises
+        ------
+        FrameError
+            If it is no LIGHT frame that can be masked.
+        """
+        light = next((light for light in self.lights.values() if light.path == path), None)
+        if light is None:
+            raise FrameError(f"{messages.printable(path)}: no LIGHT frame of that name in {self.folder}")
+        if problem := light.problem:
+            raise FrameError(f"{messages.printable(path)}: {problem}")
+        combined = self.combined_mask_of(light)
+        companions = [(self.path_of(frame), frame.path) for frame in self._with_companions(light)[1:]]
+        return {
+            "frame": self.path_of(light),
+            "name": light.path,
+            "combined": self.place(combined) if combined else None,
+            "companion": companions[0] if companions else None,
+            "config": self._light_config,
+        }
+
     # Rule assess
 
     def _assessed(self) -> list[str]:

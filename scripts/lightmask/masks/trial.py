@@ -1,0 +1,129 @@
+"""Try settings on one frame: what each of them would flag, and how long it takes. Nothing is written."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, redirect_stdout
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightmask.bits import Flag
+from lightmask.errors import FrameError
+from lightmask.fits import Roles, opened, read_images
+from lightmask.masks.frame import Search, companion_of, open_combined
+from lightmask.quality import Events
+
+
+class Trial(NamedTuple):
+    """What one setting flags.
+
+    Attributes
+    ----------
+    name : str
+        Of the setting.
+    flags : (ny, nx) int16 array
+        Bits of `~lightmask.bits.Flag`.
+    pixels, events : int
+        That are COSMIC.
+    seconds : float
+        That the search took.
+    """
+
+    name: str
+    flags: NDArray[np.int16]
+    pixels: int
+    events: int
+    seconds: float
+
+
+class Trials(NamedTuple):
+    """What several settings flag in one image.
+
+    Attributes
+    ----------
+    data : ndarray or Pixels
+        The image.
+    label : str
+        Which one of its file; empty for a single one.
+    others : tuple of str
+        Labels of the images that were not looked at.
+    each : list of Trial
+    """
+
+    data: Any
+    label: str
+    others: tuple[str, ...]
+    each: list[Trial]
+
+
+def try_settings(
+    frame: str | os.PathLike,
+    name: str,
+    combined: str | os.PathLike | None,
+    settings: Mapping[str, dict[str, Any]],
+    show: Callable[[Trials], None],
+    label: str = "",
+    companion: tuple[str | os.PathLike, str] | None = None,
+    remark: Callable[[str], None] = print,
+) -> None:
+    """Search one image of a LIGHT frame with several settings.
+
+    Parameters
+    ----------
+    frame : path
+        The LIGHT frame.
+    name : str
+        What messages call it.
+    combined : path or None
+        The combined mask that applies, if any.
+    settings : dict
+        Configurations, as `mask_frame` takes them, by name.
+    show : callable
+        Is called with what was found, as long as the file is open.
+    label : str, optional
+        Of the image; the first one unless it is given.
+    companion : (path, str), optional
+        A file of its own with the mask that came with the frame, and its name.
+    remark : callable, optional
+        Is called with each line on what is odd or guessed.
+
+    Raises
+    ------
+    FrameError
+        If the frame cannot be used, or has no image of that label.
+    """
+    config = next(iter(settings.values()))
+    with ExitStack() as files:
+        hdus, _ = files.enter_context(opened(frame, name, config["checksums"], remark))
+        images = read_images(hdus, name, Roles(config["images"]), lambda line: remark(f"{name}: {line}"))
+        masks, _ = files.enter_context(companion_of(companion, images, config["checksums"], remark))
+        labels = [image.label for image in images]
+        if label and label not in labels:
+            raise FrameError(
+                f"{name}: found no image {label}, expected one of {', '.join(filter(None, labels)) or name}"
+            )
+        place = labels.index(label) if label else 0
+        static: Mapping[str, Any] = {}
+        if combined is not None:
+            static, _ = files.enter_context(open_combined(combined, config["checksums"]))
+        image, known = images[place], static.get(labels[place])
+        if known is not None and known.shape != image.data.shape:
+            raise FrameError(f"{name}: its masks have another shape than it; mask the folder again")
+        found: list[Trial] = []
+        odd: dict[str, None] = {}  # in order, each once
+        for setting, values in settings.items():
+            remarks: list[str] = []
+            search = Search(image, known, name, values, remarks, masks[place])
+            with open(os.devnull, "w") as nothing, redirect_stdout(nothing):
+                how, prepared, lacking, _ = search.prepared()
+                started = time.perf_counter()
+                flags, _ = search.flags(how, prepared, lacking)
+                seconds = time.perf_counter() - started
+            pixels = int(np.count_nonzero(flags & np.int16(Flag.COSMIC)))
+            found.append(Trial(setting, flags, pixels, len(Events(image.data, flags)), seconds))
+            odd |= {f"{line} ({setting})": None for line in remarks}
+        for line in odd:
+            remark(line)
+        show(Trials(image.data, labels[place], tuple(labels[:place] + labels[place + 1 :]), found))
