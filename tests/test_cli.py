@@ -274,13 +274,13 @@ def test_results_of_frames_that_are_gone_are_listed_and_removed(tmp_path):
     listed = lightmask("clean", work, cwd=tmp_path)
     assert listed.returncode == 0 and {path for path in work.rglob("*") if path.is_file()} == before
     *files, last = listed.stdout.splitlines()
-    assert re.fullmatch(rf"12 files \(\d.\d MB\) are of frames that are gone from {folder}; --yes removes them", last)
-    assert len(files) == 12 and all("sub/" in file for file in files)
+    assert re.fullmatch(rf"14 files \(\d.\d MB\) are of frames that are gone from {folder}; --yes removes them", last)
+    assert len(files) == 14 and all("sub/" in file for file in files)
 
     removed = lightmask("clean", work, "--yes", cwd=tmp_path)
     assert removed.returncode == 0 and removed.stdout.splitlines()[:-1] == files
     after = {path for path in work.rglob("*") if path.is_file()}
-    assert len(before - after) == 12 and not any(path.name == "sub" for path in (work / "results").rglob("*"))
+    assert len(before - after) == 14 and not any(path.name == "sub" for path in (work / "results").rglob("*"))
     assert (work / "results/masked/a.fits").exists()
 
 
