@@ -284,35 +284,33 @@ def test_results_of_frames_that_are_gone_are_listed_and_removed(tmp_path):
     assert (work / "results/masked/a.fits").exists()
 
 
-@pytest.mark.parametrize("change", ["moved", "emptied"])
-def test_a_folder_that_is_not_there_cleans_nothing(change, tmp_path):
-    """Its disk may not be mounted."""
-    folder, work = tmp_path / "night", tmp_path / "work"
+def test_nothing_is_removed_where_the_folder_is_not_there_or_a_run_is_at_work(tmp_path):
+    """The disk of the frames may not be mounted."""
+    folder, work, elsewhere = tmp_path / "night", tmp_path / "work", tmp_path / "elsewhere"
     write_night(folder)
-    assert lightmask("run", folder, "-o", work, cwd=tmp_path).returncode == 0
-    if change == "moved":
-        folder.rename(tmp_path / "elsewhere")
-    else:
-        for path in folder.iterdir():
-            path.unlink()
-    done = lightmask("clean", work, "--yes", cwd=tmp_path)
-    assert done.returncode == 1 and done.stdout.startswith("frames: found ") and done.stdout.count("\n") == 1
-    assert (work / "results/masked/a.fits").exists()
-    nowhere = lightmask("clean", tmp_path / "nowhere", cwd=tmp_path)
-    assert nowhere.returncode == 1 and "found no results of a run" in nowhere.stdout
-
-
-def test_results_are_not_removed_under_a_run(tmp_path):
-    folder, work = tmp_path / "night", tmp_path / "work"
-    write_night(folder)
-    assert lightmask("run", folder, "-o", work, cwd=tmp_path).returncode == 0
+    assert lightmask("run", folder, "-o", work, "--config", "pictures=False", cwd=tmp_path).returncode == 0
     (folder / "a.fits").unlink()
     with open(work / "results/.lock", "a") as lock:
         assert locks.lock(lock)
         busy = lightmask("clean", work, "--yes", cwd=tmp_path)
     assert busy.returncode == 1 and "a run is at work there" in busy.stdout
+    folder.rename(elsewhere)
+    for empty in (False, True):
+        if empty:
+            folder.mkdir()
+        done = lightmask("clean", work, "--yes", cwd=tmp_path)
+        assert done.returncode == 1 and done.stdout.startswith("frames: found ") and done.stdout.count("\n") == 1
     assert (work / "results/masked/a.fits").exists()
-    one = lightmask("run", folder / "b.fits", "-o", tmp_path / "one", cwd=tmp_path)
+    nowhere = lightmask("clean", tmp_path / "nowhere", cwd=tmp_path)
+    assert nowhere.returncode == 1 and "found no results of a run" in nowhere.stdout
+
+
+def test_of_a_single_frame_nothing_is_removed(tmp_path):
+    """Others that were masked there before may be in any folder."""
+    write_light(tmp_path / "b.fits")
+    one = lightmask("run", tmp_path / "b.fits", "-o", "one", "--config", "pictures=False", cwd=tmp_path)
     assert one.returncode == 0, one.stdout
-    single = lightmask("clean", tmp_path / "one", "--yes", cwd=tmp_path)
-    assert single.returncode == 1 and "a single frame" in single.stdout
+    (tmp_path / "b.fits").unlink()
+    single = lightmask("clean", "one", "--yes", cwd=tmp_path)
+    assert single.returncode == 1 and single.stdout.startswith("frames: found ")
+    assert (tmp_path / "one/results/masked/b.fits").exists()
