@@ -14,7 +14,11 @@ rule mask_light:
             category="Frames",
             labels=distinct_labels(NIGHT.light_labels),
         ),
-        thumbnail=[] if not NIGHT.config["pictures"] else "results/pictures/thumbnails/{frame}.png",
+        thumbnail=(
+            []
+            if not NIGHT.config["pictures"]
+            else "results/pictures/thumbnails/{frame}.png"
+        ),
         regions=["results/regions/{frame}.reg"] if NIGHT.config["regions"] else [],
         frame="results/masked/{frame}",
         statistics="results/statistics/{frame}.json",
