@@ -55,7 +55,7 @@ def assert_failed(run, expected, *messages):
     for message in messages:
         assert message in run.output
     assert "Traceback" not in run.output
-    tables = ("frames.csv", "summary.csv", "summary.ecsv", "quality.csv", "quality.ecsv")  # which tell of the failure
+    tables = ("frames.csv", "summary.csv", "summary.ecsv", "quality.csv", "quality.ecsv", "index.html")  # tell of it
     found = {name: value for name, value in contents(run.results).items() if name not in tables}
     assert found.items() <= expected.items()
     assert leftovers(run.results) == []

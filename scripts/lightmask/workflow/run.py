@@ -277,7 +277,11 @@ class Run:
         self.progress.detach(self.logger)
         rows = read_summary(self._place("summary.csv"))
         where = {"results": "masked", "look at": INDEX}
-        self._write_index(rows, seconds)
+        try:
+            self._write_index(rows, seconds)
+        except FrameError as error:  # the disk is full, for example
+            self.logger.error(f"no page of this run: {error}")
+            del where["look at"]
         places = {what: str(self._place(name)) for what, name in where.items()}
         settings = {"preset": preset_text(self.night.config)}
         self.logger.info(progress.table(rows, seconds, settings | places))
