@@ -29,7 +29,7 @@ def content(name, path):
     if name == "index.html":  # when the run ended, how long it took, and where the frames are
         text = path.read_text(encoding="utf-8")
         assert text.endswith("</html>\n")
-        return re.sub(r'<section id="made">.*?</section>', "", text, flags=re.DOTALL)
+        return re.sub(r'<section id="made">.*?</section>|<title>.*?</title>|<h1>.*?</h1>', "", text, flags=re.DOTALL)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
