@@ -214,6 +214,7 @@ def test_settings_are_tried_on_a_frame_and_results_stay(tmp_path):
     assert alone.returncode == 0, alone.stdout
     assert re.findall(r"^sigclip \S+ +(\d+)", alone.stdout, re.MULTILINE) == ["1", "1", "1"]
     assert "cosmic_rays: {preset: chapter, sigclip: 4.5}  # sigclip 4.5" in alone.stdout
+    assert "no flat mask or dark mask applies" in alone.stdout
     assert (work / "try/b.fits.png").exists() and not (work / "results").exists()
 
     assert lightmask("run", folder, "-o", work, cwd=tmp_path).returncode == 0
@@ -224,6 +225,10 @@ def test_settings_are_tried_on_a_frame_and_results_stay(tmp_path):
     assert "  cosmic_rays: {preset: best}  # best\n" in tried.stdout
     assert {path: path.stat().st_mtime_ns for path in (work / "results").rglob("*")} == before
     assert len(list((work / "try/sub").iterdir())) == 1
+    (work / "results/masked/.half.part").touch()  # of a job at work
+    assert "every result has its frame" in lightmask("clean", work, cwd=tmp_path).stdout
+    auto = lightmask("try", folder / "b.fits", "-o", work, "--config", "repeats=auto", cwd=tmp_path)
+    assert "repeats: auto is left out here" in auto.stdout
     of_detectors = lightmask("try", folder / "b.fits", "-o", work, "--detector", "lightmask,trace", cwd=tmp_path)
     assert "detector trace" in of_detectors.stdout and of_detectors.returncode == 0
 

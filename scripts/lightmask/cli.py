@@ -273,6 +273,10 @@ def try_frame(frame: str, work: Path, settings: Sequence[str], asked: Mapping[st
             f"{printable(name)}: its masks are not made yet, so known bad pixels count as good; mask the folder first"
         )
         given["combined"] = None
+    elif given["combined"] is None:
+        print(f"{printable(name)}: no flat mask or dark mask applies, so known bad pixels count as good")
+    if night.config["repeats"] == "auto":
+        print("repeats: auto is left out here: the frame is searched by itself")
     compared = compared_settings(given.pop("config"), asked)
     picture = work / "try" / (names.encode(name + (f"[{label}]" if label else "")) + ".png")
 

@@ -238,8 +238,8 @@ def test_a_source_in_one_frame_is_reported(tmp_path):
         return image
 
     _, flags, counted = masked(tmp_path, write(tmp_path, found, change))
-    (line,) = [line for line in counted["remarks"] if "sources in no other frame" in line]
-    assert "repeats: found 1 sources in no other frame of the field, at x, y (200, 100);" in line
+    (line,) = [line for line in counted["remarks"] if "in no other frame" in line]
+    assert "repeats: found 1 source in no other frame of the field, at x, y (200, 100);" in line
     assert not flags[95:106, 195:206].any()
 
 

@@ -54,6 +54,13 @@ def test_shape_and_masks_are_the_same():
     assert chosen(lights, masks=dict(zip([light.path for light in lights], "aaab", strict=True)))["3"] == []
 
 
+def test_shutters_are_not_exact():
+    lights = [frame(number) for number in range(4)]
+    found = chosen(lights, [{"exposure": 120.001}, {"exposure": 119.99}, {"exposure": "120"}, {"exposure": 121.5}])
+    assert found["0"] == ["1", "2"] and found["3"] == []
+    assert chosen(lights, [{"exposure": ""}, {"exposure": ""}, {"exposure": ""}, {}])["0"] == ["1", "2"]
+
+
 def test_numbers_and_names_are_the_same_however_they_are_written():
     lights = [frame(number) for number in range(3)]
     assert chosen(lights, [{"exposure": "60"}, {"object": "m 1"}, {"exposure": 60}])["0"] == ["1", "2"]

@@ -154,6 +154,8 @@ class Repeats:
             _variance(plane, parameters),
         )
         aligned = sum(alignment is not None for alignment in compared.alignments)
+        if aligned < len(others):
+            print(f"repeats: the stars of {len(others) - aligned} of {len(others)} other frames do not agree; left out")
         self.aligned = aligned if self.aligned is None else min(self.aligned, aligned)
         for pixels, flag in ((compared.added, Flag.COSMIC), (compared.removed, 0), (compared.suspect, Flag.SUSPECT)):
             flags[np.divmod(pixels, plane.shape[1])] = flag
@@ -164,8 +166,10 @@ class Repeats:
 
     def statistics(self) -> dict[str, int]:
         """Return with how many others the image was compared, and the pixels that this changed."""
-        compared = self.aligned if (self.aligned or 0) >= FEWEST else 0
-        return {"repeats": compared or 0} | {f"repeats_{key}": self.counted[key] for key in CHANGES}
+        aligned = self.aligned or 0
+        return {"repeats": aligned if aligned >= FEWEST else 0} | {
+            f"repeats_{key}": self.counted[key] for key in CHANGES
+        }
 
     def remarks(self) -> Iterator[str]:
         """List what is odd."""
@@ -182,9 +186,10 @@ class Repeats:
             )
         if self.sources:
             listed = ", ".join(f"({x}, {y})" for y, x in self.sources[:MOST_LISTED])
+            number = f"{len(self.sources)} sources" if len(self.sources) > 1 else "1 source"
             more = ", ..." * (len(self.sources) > MOST_LISTED)
             yield (
-                f"repeats: found {len(self.sources)} sources in no other frame of the field, at x, y {listed}{more}; "
+                f"repeats: found {len(self.sources)} source{'s' * (len(self.sources) > 1)} in no other frame of the field, at x, y {listed}{more}; "
                 "they look like stars, or are large: they move or vary, and are not masked; look at them"
             )
 
@@ -250,21 +255,17 @@ def _variance(
 
 def _turn(header: Header, other: Header) -> Matrix | None:
     """Return turn and scale from an image to another one, by their world coordinates; None without these."""
+    found = [{key: each[key] for key in each.keywords() if LINEAR_WCS.fullmatch(key)} for each in (header, other)]
+    if not all({"CTYPE1", "CTYPE2", "CRVAL1", "CRVAL2"} <= {*cards} for cards in found):
+        return None
     from astropy.io import fits  # both take long to import
-
-    found = []
-    for each in (header, other):
-        cards = fits.Header({key: each[key] for key in each.keywords() if LINEAR_WCS.fullmatch(key)})
-        if not {"CTYPE1", "CTYPE2", "CRVAL1", "CRVAL2"} <= {*cards}:
-            return None
-        found.append(cards)
     from astropy.wcs import WCS, FITSFixedWarning
 
     places = np.array([[0.0, 0.0], [0.0, FAR], [FAR, 0.0]])  # x, y: one place, one above it, one beside it
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FITSFixedWarning)
-            one, another = map(WCS, found)
+            one, another = (WCS(fits.Header(cards)) for cards in found)
             x, y = another.wcs_world2pix(one.wcs_pix2world(places, 1), 1).T
     except ValueError as error:  # cards that make no sense; stars decide anyway
         print(f"repeats: world coordinates cannot be used ({str(error).splitlines()[0]})")

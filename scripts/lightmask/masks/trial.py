@@ -109,7 +109,7 @@ def try_settings(
         if combined is not None:
             static, _ = files.enter_context(open_combined(combined, config["checksums"]))
         image, known = images[place], static.get(labels[place])
-        if known is not None and known.shape != image.data.shape:
+        if combined is not None and (known is None or known.shape != image.data.shape):
             raise FrameError(f"{name}: its masks have another shape than it; mask the folder again")
         found: list[Trial] = []
         odd: dict[str, None] = {}  # in order, each once

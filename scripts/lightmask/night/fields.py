@@ -7,6 +7,7 @@ from typing import Any
 
 from lightmask.night.matching import agreed
 from lightmask.night.quantities import first
+from lightmask.night.remarks import number
 from lightmask.night.types import POINTINGS, Frame
 
 MOST = 7
@@ -15,8 +16,8 @@ MOST_LOOKED = 200
 """Frames before and after one among which others of its field are looked for."""
 FIELD = 1.0
 """Degrees between pointings of one field, at the most: stars decide, this saves trying."""
-SAME = ("filter", "exposure", "camera", "binning", "object")
-"""Columns of the tables in which frames of one field agree."""
+SAME = ("filter", "camera", "binning", "object")
+"""Columns of the tables in which frames of one field agree, beside the exposure time."""
 
 
 def repeats(
@@ -47,15 +48,17 @@ def repeats(
     for light in lights:
         row = rows[light.path]
         same = [agreed(text.casefold() if isinstance(text := row[column], str) else text) for column in SAME]
+        seconds = number(row["exposure"])  # shutters are not exact: 120.001 s is 120 s
+        same.append(float(f"{seconds:.3g}") if math.isfinite(seconds) else str(row["exposure"]))
         groups.setdefault((*map(repr, same), light.shape, repr(light.images), masks[light.path]), []).append(light)
     found = {}
     for group in groups.values():
         group.sort(key=lambda light: (str(rows[light.path]["date"]), light.path))
         places = [pointing(light) for light in group]
-        for number, light in enumerate(group):
+        for place, light in enumerate(group):
             others: list[Frame] = []
-            for other in _outwards(number, len(group)):
-                if len(others) < MOST and _is_near(places[number], places[other]):
+            for other in _outwards(place, len(group)):
+                if len(others) < MOST and _is_near(places[place], places[other]):
                     others.append(group[other])
             found[light.path] = others if len(others) >= fewest else []
     return found

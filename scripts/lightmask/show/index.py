@@ -59,7 +59,7 @@ class Shared(NamedTuple):
 
 
 class Remark(NamedTuple):
-    """What was said of several frames.
+    """A remark on several frames.
 
     Attributes
     ----------

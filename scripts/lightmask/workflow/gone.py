@@ -54,7 +54,8 @@ def results_of_gone_frames(night: Night) -> list[Path]:
         for path in place.rglob("*"):
             name = path.relative_to(place).as_posix()
             frame = name.removesuffix(suffix)
-            if path.is_file() and name.endswith(suffix) and not os.path.lexists(night.folder / names.decode(frame)):
+            is_result = path.is_file() and name.endswith(suffix) and not path.name.startswith(".")
+            if is_result and not os.path.lexists(night.folder / names.decode(frame)):
                 found.append((frame, path))
     return [path for _, path in sorted(found)]
 

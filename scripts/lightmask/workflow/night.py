@@ -273,6 +273,8 @@ class Night:
                     f"{messages.printable(frame.path)}: holds the results of another run and is not searched; "
                     "take it out of the frames folder"
                 )
+        if self.config["repeats"] == "auto" and self.config["assess"] == "frames":
+            yield "assess: judges each frame by itself; what repeats: auto adds and removes is not in its figures"
         if self.config["repeats"] == "auto":
             alone = sum(not self._repeats_of(light) for light in self.lights.values())
             if alone:

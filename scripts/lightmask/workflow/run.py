@@ -76,7 +76,7 @@ class Run:
         self.plan = Plan(self.night, engine)
 
     def prepare(self) -> None:
-        """Search the folder, and clear the way for this run, while the rules are read. Nothing is written.
+        """Search the folder, and clear the way for this run, while the rules are read. No result is written.
 
         Where another workflow imports ours its rules may make the folder: it is searched later.
         """
@@ -116,10 +116,12 @@ class Run:
     def _make_way(self) -> None:
         """Wait for jobs that outlived a run that was killed here, and remove that run's locks."""
         results = self.night.results
+        killed_early = []
         with suppress(OSError):  # no locks on this file system, or a right is missing: `begin` reports it
             # A run may be killed when Snakemake has written its locks, and the run has not begun.
             os.makedirs(os.path.dirname(self.runs_here), exist_ok=True)
             killed_early = locks.join(Path(self.runs_here))
+        with suppress(OSError):
             if other := locks.holder(results / ".lock"):
                 self._busy = self._busy_text(locks.describe(other))
                 self.logger.warning(self._busy)
