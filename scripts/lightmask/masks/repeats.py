@@ -189,7 +189,7 @@ class Repeats:
             number = f"{len(self.sources)} sources" if len(self.sources) > 1 else "1 source"
             more = ", ..." * (len(self.sources) > MOST_LISTED)
             yield (
-                f"repeats: found {len(self.sources)} source{'s' * (len(self.sources) > 1)} in no other frame of the field, at x, y {listed}{more}; "
+                f"repeats: found {number} in no other frame of the field, at x, y {listed}{more}; "
                 "they look like stars, or are large: they move or vary, and are not masked; look at them"
             )
 
