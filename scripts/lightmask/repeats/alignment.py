@@ -126,10 +126,10 @@ def _refined(matrix: Matrix, stars: Stars, others: Stars, shape: tuple[int, int]
     for radius in RADII:
         predicted = apply(matrix, stars.place)
         off = [predicted[:, None, axis] - others.place[None, :, axis] for axis in (0, 1)]
-        distance = np.hypot(*off)
-        nearest = distance.argmin(axis=1)
+        squared = off[0] ** 2 + off[1] ** 2
+        nearest = squared.argmin(axis=1)
         own = np.arange(len(predicted))
-        agree = np.flatnonzero((distance[own, nearest] < radius) & (distance.argmin(axis=0)[nearest] == own))
+        agree = np.flatnonzero((squared[own, nearest] < radius**2) & (squared.argmin(axis=0)[nearest] == own))
         if agree.size:
             ratio = np.log(others.flux[nearest[agree]] / stars.flux[agree])
             agree = agree[np.abs(ratio - np.median(ratio)) < MOST_UNLIKE]

@@ -18,7 +18,7 @@ FEWEST = 2
 """Neighbours that must show a pixel, for it to be compared."""
 LEAST_EXCESS = 1.0
 """Of a pixel that is kept, if the detector did not find it."""
-LEAST_CONTRAST = 2.0
+LEAST_CONTRAST = 2.5
 """Of a pixel that is compared: above the sky around it, in the noise."""
 FLUX_ERROR = 0.25
 """Part of the light of the sources around that changes of seeing move."""
@@ -183,7 +183,7 @@ def _difference(sample: NDArray[np.float32], neighbour: Neighbour, rows_at_a_tim
     for top in range(0, len(sample), height):
         part = result[top : top + height]
         y, x = (OF_DIFFERENCE * each.ravel() for each in np.indices(part.shape))
-        part -= _shown(neighbour, y + OF_DIFFERENCE * top, x)[0].reshape(part.shape)
+        part -= _shown(neighbour, y + OF_DIFFERENCE * top, x, around=False)[0].reshape(part.shape)
     return levels(result, SQUARE // OF_DIFFERENCE)
 
 
@@ -244,7 +244,7 @@ def _least_around(level: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _shown(
-    neighbour: Neighbour, y: NDArray[np.intp], x: NDArray[np.intp]
+    neighbour: Neighbour, y: NDArray[np.intp], x: NDArray[np.intp], around: bool = True
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return what a neighbour shows, its sky included, at the flux of the image: there, and at most around there."""
     shown = np.full(y.size, np.nan, np.float32)
@@ -262,20 +262,20 @@ def _shown(
     flat, width = data.ravel(), data.shape[1]
     corner = (top - first) * width + left
     dy, dx = (place - np.stack([top, left], axis=1)).T.astype(np.float32)
-    around = np.full(corner.size, -np.inf, np.float32)
+    most = np.full(corner.size, -np.inf, np.float32)
     value = np.zeros(corner.size, np.float32)
-    steps = (-reach, 0, 1, 1 + reach)
+    steps = (-reach, 0, 1, 1 + reach) if around else (0, 1)
     for row, column in itertools.product(steps, steps):
         is_near = row in (0, 1), column in (0, 1)
         if not any(is_near):
             continue
         pixel = flat[corner + row * width + column]
-        np.fmax(around, pixel, out=around)
+        np.fmax(most, pixel, out=most)
         if all(is_near):
             value += pixel * (dy if row else 1 - dy) * (dx if column else 1 - dx)
     scale = np.float32(1 / neighbour.alignment.flux)
     shown[inside] = value * scale
-    highest[inside] = np.where(np.isfinite(value), around * scale, np.float32(np.nan))
+    highest[inside] = np.where(np.isfinite(value), most * scale, np.float32(np.nan))
     return shown, highest
 
 

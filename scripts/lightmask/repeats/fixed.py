@@ -60,11 +60,12 @@ def fixed(
             if not part.size:
                 continue
             first = max(top - HALF, 0)
-            data = each.read(slice(first, min(top + rows_at_a_time + HALF, shape[0])))
-            padded = np.pad(data.astype(np.float32), HALF, constant_values=np.nan)
-            steps = np.arange(2 * HALF + 1)
-            rows, columns = (y[part] - first)[:, None, None] + steps[:, None], x[part][:, None, None] + steps
-            squares = np.sort(padded[rows, columns].reshape(part.size, -1), axis=1)  # NaN come last
+            data = each.read(slice(first, min(top + rows_at_a_time + HALF, shape[0]))).astype(np.float32, copy=False)
+            rows, columns = ((place[part, None] + np.arange(-HALF, HALF + 1)) for place in (y - first, x))
+            outside = [(place < 0) | (place >= side) for place, side in zip((rows, columns), data.shape, strict=True)]
+            squares = data[rows.clip(0, data.shape[0] - 1)[:, :, None], columns.clip(0, shape[1] - 1)[:, None]]
+            squares[outside[0][:, :, None] | outside[1][:, None]] = np.nan
+            squares = np.sort(squares.reshape(part.size, -1), axis=1)  # NaN come last
             number = np.isfinite(squares).sum(axis=1)
             around = squares[np.arange(part.size), np.maximum(number - 1, 0) // 2]
             excess = data[y[part] - first, x[part]] - around
