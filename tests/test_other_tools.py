@@ -1,4 +1,4 @@
-"""Masked frames in the hands of other programs: the README's recipes, SExtractor, fitsverify."""
+"""Masked frames in the hands of other programs: the recipes of the documentation, SExtractor, fitsverify."""
 
 import re
 import shutil
@@ -26,8 +26,9 @@ def program(name):
 
 
 def recipes(language):
-    """Return the code blocks of the README in a language."""
-    return re.findall(rf"```{language}\n(.*?)```", (CHECKOUT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    """Return the code blocks of the README in a language, and those of docs/tools.md."""
+    text = "".join((CHECKOUT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/tools.md"))
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def mosaic_of(demo_results, tmp_path):
@@ -41,7 +42,7 @@ def mosaic_of(demo_results, tmp_path):
     return out[0]
 
 
-def test_python_recipes_of_the_readme(demo_results, tmp_path):
+def test_python_recipes_of_the_documentation(demo_results, tmp_path):
     scope = {}
     mosaic = mosaic_of(demo_results, tmp_path)
     for code in recipes("python"):

@@ -1,6 +1,7 @@
 """What the repository says twice must be said the same: pins, defaults, versions, tables."""
 
 import importlib.metadata
+import os
 import re
 import shutil
 import subprocess
@@ -70,8 +71,10 @@ def test_the_oldest_snakemake_that_is_tried_is_the_oldest_that_is_allowed():
     assert f'min_version("{allowed}")' in text("Snakefile")
 
 
-def test_readme_says_which_versions():
-    named = re.search(r"installed: Snakemake (\S+), astropy (\S+), ccdproc (\S+), NumPy (\S+),", text("README.md"))
+def test_documentation_says_which_versions():
+    named = re.search(
+        r"installed: Snakemake (\S+), astropy (\S+), ccdproc (\S+), NumPy (\S+),", text("docs/running.md")
+    )
     assert list(named.groups()) == [
         pins("envs/requirements.txt")[name] for name in ("snakemake", "astropy", "ccdproc", "numpy")
     ]
@@ -145,20 +148,34 @@ def test_every_cause_is_explained_with_a_picture():
     assert {path.stem for path in (CHECKOUT / "docs/troubleshooting").glob("*.png")} == set(NAMES)
 
 
+def test_readme_is_short_and_each_page_is_reached_from_it():
+    assert len(text("README.md").splitlines()) < 120
+    pages, seen = ["README.md"], {"README.md"}
+    while pages:
+        page = Path(pages.pop())
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text(str(page))):
+            there = os.path.normpath(page.parent / link)
+            assert (CHECKOUT / there).exists(), f"{page} links to {link}"
+            if there.endswith(".md") and there not in seen:
+                seen.add(there)
+                pages.append(there)
+    assert {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "docs").glob("*.md")} <= seen
+
+
 def test_version_is_the_same_everywhere():
     assert yaml.safe_load(text("CITATION.cff"))["version"] == __version__
     assert re.search(r"^## (\S+),", text("CHANGELOG.md"), re.MULTILINE)[1] == __version__
 
 
-def test_readme_tells_the_flags_as_the_code_has_them():
-    table = re.findall(r"^\| (\d+) \| (\d+) \| `([A-Z]+)` \|", text("README.md"), re.MULTILINE)
+def test_documentation_tells_the_flags_as_the_code_has_them():
+    table = re.findall(r"^\| (\d+) \| (\d+) \| `([A-Z]+)` \|", text("docs/results.md"), re.MULTILINE)
     assert {name: int(value) for _, value, name in table} == bits.BITS
     assert all(1 << int(bit) == int(value) for bit, value, _ in table)
     call = re.search(r'extend_bit_flag_map\("Lightmask", (.*?)\)', text("README.md"))[1]
     assert {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", call)}.items() <= bits.BITS.items()
 
 
-def test_readme_figures_are_those_of_the_command(real_data):
+def test_figures_of_known_bad_pixels_are_those_of_the_command(real_data):
     measure = f"""
 import sys; sys.path.insert(0, {str(CHECKOUT / "docs")!r})
 from pathlib import Path; import figures
@@ -168,7 +185,7 @@ figures.known_bad_pixels(Path({str(real_data("arcsat-reduced"))!r}))
     found = re.findall(r"bad pixels are (.*): (\d+) .*?, (\d+) of .*iteration \[(.*)\]", printed)
     assert len(found) == 2
     for choice, cosmic, bad, counts in found:
-        assert f"| {choice} | {cosmic} | {bad} | {counts} |" in text("README.md")
+        assert f"| {choice} | {cosmic} | {bad} | {counts} |" in text("docs/results.md")
 
 
 def test_table_of_made_masks_is_that_of_the_command(demo_results):
