@@ -187,6 +187,27 @@ def test_hot_pixels_stand_out_in_displaced_neighbours(shift, excess, known, expe
         assert found.tolist() == [expected]
 
 
+@pytest.mark.parametrize(
+    ("place", "bright"),
+    [
+        ((0, 50), np.s_[0, :]),  # of 28 pixels that are in the image 7 are bright
+        ((79, 50), np.s_[79, :]),
+        ((40, 0), np.s_[:, 0]),
+        ((40, 89), np.s_[:, 89]),
+        ((40, 50), np.s_[37:40, 47:54]),  # 21 of 49
+        ((40, 50), np.s_[41:44, 47:54]),
+    ],
+)
+def test_a_hot_pixel_stands_out_of_the_median_of_those_around_in_the_image(place, bright):
+    image = flat()
+    image[bright] += 1000
+    image[place] = 1100
+    neighbours = [neighbour(image, np.array([[1.0, 0, 3], [0, 1, 0]]))] * 2
+    pixels = np.array([place[0] * SHAPE[1] + place[1]])
+    for height in (7, 41, 1000):
+        assert fixed(pixels, np.array([1000.0], np.float32), SHAPE, of_ten, neighbours, height).all()
+
+
 def test_a_hot_pixel_is_as_bright_in_all():
     """A quarter of it, at least: what is fainter is something else."""
     matrix = np.array([[1.0, 0, 0], [0, 1, 5]])
