@@ -148,14 +148,21 @@ def test_every_cause_is_explained_with_a_picture():
     assert {path.stem for path in (CHECKOUT / "docs/troubleshooting").glob("*.png")} == set(NAMES)
 
 
+def anchors(page):
+    """Return what links can name in a page: its headings, as GitHub writes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text(page), flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_readme_is_short_and_each_page_is_reached_from_it():
     assert len(text("README.md").splitlines()) < 120
     pages, seen = ["README.md"], {"README.md"}
     while pages:
-        page = Path(pages.pop())
-        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text(str(page))):
-            there = os.path.normpath(page.parent / link)
+        page = pages.pop()
+        for link, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text(page)):
+            there = os.path.normpath(Path(page).parent / link) if link else page
             assert (CHECKOUT / there).exists(), f"{page} links to {link}"
+            assert not anchor or anchor in anchors(there), f"{page} links to {link}#{anchor}"
             if there.endswith(".md") and there not in seen:
                 seen.add(there)
                 pages.append(there)

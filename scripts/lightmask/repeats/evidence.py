@@ -180,10 +180,11 @@ def _sampled(
 def _difference(sample: NDArray[np.float32], neighbour: Neighbour, rows_at_a_time: int) -> NDArray[np.float32]:
     """Return by how much the image is brighter than a neighbour at its flux, in squares: light of sources cancels."""
     result, height = sample.copy(), max(rows_at_a_time // OF_DIFFERENCE, 1)
+    neighbour = neighbour._replace(reach=0)  # the light around is not asked for
     for top in range(0, len(sample), height):
         part = result[top : top + height]
         y, x = (OF_DIFFERENCE * each.ravel() for each in np.indices(part.shape))
-        part -= _shown(neighbour, y + OF_DIFFERENCE * top, x, around=False)[0].reshape(part.shape)
+        part -= _shown(neighbour, y + OF_DIFFERENCE * top, x)[0].reshape(part.shape)
     return levels(result, SQUARE // OF_DIFFERENCE)
 
 
@@ -244,7 +245,7 @@ def _least_around(level: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _shown(
-    neighbour: Neighbour, y: NDArray[np.intp], x: NDArray[np.intp], around: bool = True
+    neighbour: Neighbour, y: NDArray[np.intp], x: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return what a neighbour shows, its sky included, at the flux of the image: there, and at most around there."""
     shown = np.full(y.size, np.nan, np.float32)
@@ -264,7 +265,7 @@ def _shown(
     dy, dx = (place - np.stack([top, left], axis=1)).T.astype(np.float32)
     most = np.full(corner.size, -np.inf, np.float32)
     value = np.zeros(corner.size, np.float32)
-    steps = (-reach, 0, 1, 1 + reach) if around else (0, 1)
+    steps = sorted({-reach, 0, 1, 1 + reach})
     for row, column in itertools.product(steps, steps):
         is_near = row in (0, 1), column in (0, 1)
         if not any(is_near):
