@@ -34,6 +34,8 @@ OF_TRIANGLES = 12, 25
 """Brightest stars that triangles are made of, in the order in which it is tried."""
 FEWEST_FOR_SCALE, FEWEST_FOR_AFFINE = 4, 12
 """Stars from which on more than a shift, and more than a turn and a scale, is fitted."""
+FOR_AFFINE = 1.5
+"""How far stars may be for the latter, in pixels: some of those that are farther away are wrong."""
 BETTER, NO_WORSE = 1.2, 0.02
 """Factor, and pixels, by which the median distance must decrease for that."""
 
@@ -136,7 +138,7 @@ def _refined(matrix: Matrix, stars: Stars, others: Stars, shape: tuple[int, int]
         if agree.size < FEWEST:
             return None
         first, second = stars.place[agree], others.place[nearest[agree]]
-        matrix = _fitted(first, second, matrix)
+        matrix = _fitted(first, second, matrix, radius <= FOR_AFFINE)
     median_off = float(np.median(np.linalg.norm(apply(matrix, first) - second, axis=1)))
     back = np.asarray(np.linalg.solve(matrix[:, :2], (others.place - matrix[:, 2]).T).T, np.float64)
     inside = [int(np.count_nonzero(_is_inside(places, shape))) for places in (predicted, back)]
@@ -152,7 +154,7 @@ def _is_inside(place: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np
     return np.asarray(((place > -0.5) & (place < np.array(shape) - 0.5)).all(axis=1), np.bool_)
 
 
-def _fitted(first: NDArray[np.float64], second: NDArray[np.float64], guess: Matrix) -> Matrix:
+def _fitted(first: NDArray[np.float64], second: NDArray[np.float64], guess: Matrix, is_close: bool) -> Matrix:
     """Fit a shift; also turn and scale, or a linear transformation, where stars enough show that it is needed."""
     middle, other = first.mean(axis=0), second.mean(axis=0)
     a, b = first - middle, second - other
@@ -163,7 +165,7 @@ def _fitted(first: NDArray[np.float64], second: NDArray[np.float64], guess: Matr
         power = (seen**2).sum()
         along, across = (seen * b).sum() / power, (seen[:, 0] * b[:, 1] - seen[:, 1] * b[:, 0]).sum() / power
         fits.append(np.array([[along, -across], [across, along]]) * flip)
-    if len(first) >= FEWEST_FOR_AFFINE:
+    if is_close and len(first) >= FEWEST_FOR_AFFINE:
         fits.append(np.linalg.lstsq(a, b, rcond=None)[0].T)
     matrices = [np.column_stack([linear, np.median(second - first @ linear.T, axis=0)]) for linear in fits]
     off = [float(np.median(np.linalg.norm(apply(matrix, first) - second, axis=1))) for matrix in matrices]

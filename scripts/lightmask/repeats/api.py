@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lightmask.repeats.alignment import Alignment, Matrix, align, apply
 from lightmask.repeats.evidence import FEWEST, Neighbour, compare
 from lightmask.repeats.fixed import DISPLACED, fixed
-from lightmask.repeats.joining import join
+from lightmask.repeats.joining import join, left_over
 from lightmask.repeats.stars import Read, find_stars
 
 AT_A_TIME = 1 << 18
@@ -70,7 +70,7 @@ def compare_exposures(
 ) -> Compared:
     """Find what stands in one exposure of a field and in none of the others, and join it with what a detector found.
 
-    What is brighter than the median of the aligned neighbours, scaled to flux and sky, by six of its errors is a ray
+    What is brighter than the median of the aligned neighbours, scaled to flux and sky, by five of its errors is a ray
     and goes on to 2.8; its error is the noise, and 25% of the light around for the seeing. What a detector found and
     neighbours show as well is none. What only repeats show and looks like a star is reported: it moves, or varies.
 
@@ -123,7 +123,8 @@ def compare_exposures(
         if alignment:
             width = 2 * np.sqrt(np.median(stars.area[alignment.stars]) / np.pi)
             reach = int(np.clip(np.rint(width / 2), 1, FARTHEST))
-            neighbours.append(Neighbour(other.read, other.shape, alignment, reach))
+            noise = (its_stars.sigma / alignment.flux) / stars.sigma if stars.sigma else 1.0
+            neighbours.append(Neighbour(other.read, other.shape, alignment, reach, noise**2))
     if len(neighbours) < FEWEST:
         return Compared(tuple(alignments))
     evidence = compare(image.read, image.shape, variance, neighbours, found, height)
@@ -134,9 +135,11 @@ def compare_exposures(
     seen = seen[np.isin(seen, evidence.pixels)]
     contrast = evidence.contrast[np.searchsorted(evidence.pixels, seen)]
     suspect = seen[fixed(seen, contrast, image.shape, variance, neighbours, height)]
+    rest = left_over(seen, suspect, evidence, image.shape[1])
+    added = np.setdiff1d(joined.added, rest)
+    not_rays = np.concatenate([joined.recurring, joined.faint, np.setdiff1d(rest, joined.added)])
     middle = np.array(image.shape) / 2
     displaced = [np.abs(apply(each.alignment.matrix, middle) - middle).max() >= DISPLACED for each in neighbours]
     if sum(displaced) < FEWEST:  # nobody can tell what is on the sky from what is on the detector
-        return Compared(tuple(alignments), joined.added, NONE, np.union1d(suspect, joined.recurring), joined.sources)
-    removed = joined.recurring[~np.isin(joined.recurring, suspect)]
-    return Compared(tuple(alignments), joined.added, removed, suspect, joined.sources)
+        suspect = np.union1d(suspect, joined.recurring)
+    return Compared(tuple(alignments), added, np.setdiff1d(not_rays, suspect), suspect, joined.sources)

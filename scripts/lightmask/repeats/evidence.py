@@ -21,7 +21,11 @@ LEAST_EXCESS = 1.0
 LEAST_CONTRAST = 2.5
 """Of a pixel that is compared: above the sky around it, in the noise."""
 FLUX_ERROR = 0.25
-"""Part of the light of the sources around that changes of seeing move."""
+"""Part of the light of the sources around that changes of seeing move, where many neighbours show it."""
+OF_MEDIAN = 1.5
+"""Variance of the median of values, in that of one of them, times their number: of noise, about."""
+OF_LOWER = 1.19
+"""How far the lower middle one of an even number of values lies below their median, in its noise, times the number."""
 BLOCK = 64
 """Side of the squares in which the level of the sky is measured, in pixels."""
 EVERY = 4
@@ -43,12 +47,15 @@ class Neighbour(NamedTuple):
         Where the image lies in it.
     reach : int
         How far around a pixel its light may move as the seeing changes: about half of the width of a star [pixel].
+    variance : float
+        Of its sky, at the flux of the image, in that of the sky of the image.
     """
 
     read: Read
     shape: tuple[int, int]
     alignment: Alignment
     reach: int = 1
+    variance: float = 1.0
 
 
 class Evidence(NamedTuple):
@@ -224,7 +231,11 @@ def _of_band(
     light = level + np.maximum(model, 0)
     of_pixel = variance(y + top, x, light)
     structure = np.maximum(around - np.maximum(model, 0) - 2 * np.sqrt(of_pixel), 0)
-    error = np.sqrt(of_pixel * (1 + 1.5 / np.maximum(number, 1)) + (FLUX_ERROR * around) ** 2 + (0.5 * structure) ** 2)
+    ratio = np.float32(np.mean([each.variance for each in neighbours]))
+    number = np.maximum(number, 1)
+    residual -= np.where(number % 2, 0, OF_LOWER / number * np.sqrt(ratio * of_pixel))
+    of_flux = (FLUX_ERROR * around) ** 2 * (0.8 + OF_MEDIAN / number)
+    error = np.sqrt(of_pixel * (1 + ratio * OF_MEDIAN / number) + of_flux + (0.5 * structure) ** 2)
     excess = np.where(number >= FEWEST, residual / error, np.float32(np.nan)).astype(np.float32)
     pixels = (y.astype(np.int64) + top) * width + x
     flat = padded.ravel()

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from lightmask.detect import events_of
 from lightmask.repeats.evidence import Evidence
 
-SEED, GROWN = 6.0, 2.8
+SEED, GROWN = 5.0, 2.8
 """By how much, in its error, a pixel exceeds what neighbours show if it is a ray, or goes on next to one."""
+FAINTEST = 1.65
+"""By how much, in its noise, a pixel exceeds what neighbours show if it is part of a ray that the detector found."""
 RECURRING = 5.0
-"""Below this excess of all of its pixels an event does not stand out of what neighbours show."""
+"""Below this excess of all of its pixels an event does not stand out; what neighbours show above this is no noise."""
 LEAST_SHOWN = 0.4
 """Of the light of an event: if neighbours show so much of it, and it does not stand out, it is no ray."""
 BRIGHT = 10.0
@@ -36,13 +38,16 @@ class Joined(NamedTuple):
     added : (n,) int array
         Pixels of rays that the detector did not find, as places in the flattened image.
     recurring : (n,) int array
-        Pixels of events that it found, which neighbours show as well.
+        Pixels that it found, and that neighbours show as well.
+    faint : (n,) int array
+        Pixels that it found at the rims of rays, and that are no brighter than noise.
     sources : (n,) int array
         Peaks of what is in no neighbour and has the image of a star, or is large: it moves, or varies.
     """
 
     added: NDArray[np.int64]
     recurring: NDArray[np.int64]
+    faint: NDArray[np.int64]
     sources: NDArray[np.int64]
 
 
@@ -81,11 +86,48 @@ def join(found: NDArray[np.bool_], evidence: Evidence, star: NDArray[np.float64]
     is_source[number[peaks[like]]] = True
     added, per_pixel = MOST_ADDED
     is_ray = (is_new & ~is_source) | ((of_detector > 0) & (size - of_detector <= added + per_pixel * of_detector))
+    recurring = _recurring(found, evidence, known)
+    rest = part[by_detector & known[part] & ~np.isin(pixels, recurring)]
+    residual, sigma = evidence.excess[rest] * evidence.error[rest], evidence.sigma[rest]
+    is_faint = residual < FAINTEST * sigma
+    is_shown = evidence.contrast[rest] - residual > RECURRING * sigma
     return Joined(
         pixels[is_ray[number] & ~by_detector],
-        _recurring(found, evidence, known),
+        np.union1d(recurring, evidence.pixels[rest[is_faint & is_shown]]),
+        evidence.pixels[rest[is_faint & ~is_shown]],
         pixels[peaks[is_source[number[peaks]]]],
     )
+
+
+def left_over(
+    flagged: NDArray[np.int64], suspect: NDArray[np.int64], evidence: Evidence, width: int
+) -> NDArray[np.int64]:
+    """Find what is left of events whose hot pixels are taken away, and is no ray by itself.
+
+    Parameters
+    ----------
+    flagged : (n,) int array
+        Pixels of rays, as places in the flattened image, in order; they have evidence.
+    suspect : (n,) int array
+        Those of them that are hot.
+    evidence : Evidence
+        Of the same image.
+    width : int
+        Of the image.
+
+    Returns
+    -------
+    (n,) int array
+    """
+    event = events_of(flagged, width)
+    is_suspect = np.isin(flagged, suspect)
+    is_of_hot = np.bincount(event, is_suspect)[event] > 0
+    rest = flagged[is_of_hot & ~is_suspect]
+    event = events_of(rest, width)
+    most = np.full(int(event.max(initial=-1)) + 1, -np.inf, np.float32)
+    np.fmax.at(most, event, evidence.excess[np.searchsorted(evidence.pixels, rest)])
+    result: NDArray[np.int64] = rest[most[event] < SEED]
+    return result
 
 
 def _recurring(found: NDArray[np.bool_], evidence: Evidence, known: NDArray[np.bool_]) -> NDArray[np.int64]:
