@@ -93,7 +93,9 @@ def trace_with_repeats(case):
     found = trace(case)
 
     def exposure(image):
-        image = np.where(case.bad | (image * case.gain >= case.satlevel), np.nan, image).astype(np.float32)
+        image = np.array(image, np.float32)
+        image[image >= case.satlevel / case.gain] = np.nan
+        image[case.bad] = np.nan
         return Exposure(image.__getitem__, image.shape)
 
     def variance(y, x, light):

@@ -23,7 +23,7 @@ from lightmask.repeats import FEWEST, Exposure, Matrix, compare_exposures
 
 LINEAR_WCS = re.compile(r"(CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CROTA)[12]|(CD|PC)[12]_[12]|RADESYS|EQUINOX|(LON|LAT)POLE")
 KEPT = 2**21
-"""Pixels up to which images of other frames are kept; of larger ones rows are read whenever they are wanted."""
+"""Pixels up to which a plane of another frame is kept; of larger ones rows are read whenever they are wanted."""
 FAR = 100.0
 """Pixels over which turn and scale between two images are taken from their world coordinates."""
 LEAST_SCALE = 0.01
@@ -197,7 +197,7 @@ class Repeats:
 def _readable(image: Image, no_data: list[float]) -> Any:
     """Return the pixels of another image, of which rows can be taken, with NaN where there are no data."""
     data = image.data
-    if isinstance(data, Pixels) and prod(data.shape) > KEPT:
+    if isinstance(data, Pixels):
         data = _Unkept(data)
     lacking = without_data(data, image.header, no_data)
     return data if lacking is None else WithoutData(data, lacking)
@@ -227,7 +227,7 @@ def _reader(plane: Plane, bad: Any, level: float) -> Callable[[slice], NDArray[n
             data[bad[rows] != 0] = np.nan
         return data
 
-    return read
+    return read if prod(plane.shape) > KEPT else read(slice(0, plane.shape[0])).__getitem__
 
 
 def _variance(

@@ -12,7 +12,7 @@ from lightmask.repeats.fixed import DISPLACED, fixed
 from lightmask.repeats.joining import join, left_over
 from lightmask.repeats.stars import Read, find_stars
 
-AT_A_TIME = 1 << 18
+AT_A_TIME = 1 << 20
 """Pixels of an image that are read at a time."""
 FARTHEST = 5
 """Pixels around one in which light is looked for."""

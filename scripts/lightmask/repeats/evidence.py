@@ -20,6 +20,8 @@ LEAST_EXCESS = 1.0
 """Of a pixel that is kept, if the detector did not find it."""
 LEAST_CONTRAST = 2.5
 """Of a pixel that is compared: above the sky around it, in the noise."""
+LEAST_PEAK = 4.0
+"""The same of one that touches no other such pixel."""
 FLUX_ERROR = 0.25
 """Part of the light of the sources around that changes of seeing move, where many neighbours show it."""
 OF_MEDIAN = 1.5
@@ -111,12 +113,14 @@ def levels(data: NDArray[np.float32], side: int) -> NDArray[np.float32]:
 
 
 def at(level: NDArray[np.float32], side: int, y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.float32]:
-    """Return a level between the middles of its squares of `side` pixels, at some places."""
+    """Return a level, or several along the third axis, between the middles of its squares of `side` pixels."""
     row, column = ((np.asarray(place, np.float32) + 0.5) / side - 0.5 for place in (y, x))
     row, column = row.clip(0, level.shape[0] - 1), column.clip(0, level.shape[1] - 1)
     top, left = row.astype(np.intp), column.astype(np.intp)
     down, right = np.minimum(top + 1, level.shape[0] - 1), np.minimum(left + 1, level.shape[1] - 1)
     dy, dx = row - top, column - left
+    if level.ndim == 3:
+        dy, dx = dy[:, None], dx[:, None]
     above = level[top, left] * (1 - dx) + level[top, right] * dx
     below = level[down, left] * (1 - dx) + level[down, right] * dx
     found: NDArray[np.float32] = above * (1 - dy) + below * dy
@@ -156,7 +160,7 @@ def compare(
     """
     sample, of_difference = _sampled(read, shape, rows_at_a_time)
     sky = levels(sample, BLOCK // EVERY)
-    differences = [_difference(of_difference, each, rows_at_a_time) for each in neighbours]
+    differences = np.stack([_difference(of_difference, each, rows_at_a_time) for each in neighbours], axis=2)
     row, column = (np.minimum(BLOCK * each, side - 1) for each, side in zip(np.indices(sky.shape), shape, strict=True))
     noise = np.sqrt(variance(row, column, sky))
     # A first look with the least of the levels and noises around leaves few pixels.
@@ -187,11 +191,17 @@ def _sampled(
 def _difference(sample: NDArray[np.float32], neighbour: Neighbour, rows_at_a_time: int) -> NDArray[np.float32]:
     """Return by how much the image is brighter than a neighbour at its flux, in squares: light of sources cancels."""
     result, height = sample.copy(), max(rows_at_a_time // OF_DIFFERENCE, 1)
-    neighbour = neighbour._replace(reach=0)  # the light around is not asked for
+    matrix, (ny, nx) = neighbour.alignment.matrix, neighbour.shape
+    x = OF_DIFFERENCE * np.arange(sample.shape[1])
     for top in range(0, len(sample), height):
         part = result[top : top + height]
-        y, x = (OF_DIFFERENCE * each.ravel() for each in np.indices(part.shape))
-        part -= _shown(neighbour, y + OF_DIFFERENCE * top, x)[0].reshape(part.shape)
+        y = OF_DIFFERENCE * np.arange(top, top + len(part))[:, None]
+        row, column = (np.rint(each[0] * y + (each[1] * x + each[2])).astype(np.intp) for each in matrix)
+        inside = (row >= 0) & (row < ny) & (column >= 0) & (column < nx)
+        first = np.clip(row.min(), 0, ny - 1)
+        data = neighbour.read(slice(first, np.clip(row.max(), 0, ny - 1) + 1))
+        there = data[row.clip(first, first + len(data) - 1) - first, column.clip(0, nx - 1)]
+        part -= np.where(inside, there, np.nan).astype(np.float32) * np.float32(1 / neighbour.alignment.flux)
     return levels(result, SQUARE // OF_DIFFERENCE)
 
 
@@ -203,7 +213,7 @@ def _of_band(
     least: NDArray[np.float32],
     variance: Callable[..., NDArray[np.float32]],
     neighbours: Sequence[Neighbour],
-    differences: Sequence[NDArray[np.float32]],
+    differences: NDArray[np.float32],
 ) -> tuple[NDArray[Any], ...]:
     data = np.ascontiguousarray(padded[1:-1, 1:-1])
     width = data.shape[1]
@@ -217,11 +227,14 @@ def _of_band(
     sigma = np.sqrt(variance(y + top, x, level))
     contrast = values - level
     kept = np.isfinite(values) & ((contrast > LEAST_CONTRAST * sigma) | of_detector.ravel()[first])
+    kept[kept] = _may_be_of_ray(
+        first[kept], (contrast > LEAST_PEAK * sigma)[kept] | of_detector.ravel()[first[kept]], data.shape
+    )
     y, x, values, level, contrast = y[kept], x[kept], values[kept], level[kept], contrast[kept]
     shown = np.full((len(neighbours), y.size), np.nan, np.float32)
     highest = shown.copy()
-    for place, (each, difference) in enumerate(zip(neighbours, differences, strict=True)):
-        offset = at(difference, SQUARE, y + top, x) - level
+    offsets = at(differences, SQUARE, y + top, x).T - level
+    for place, (each, offset) in enumerate(zip(neighbours, offsets, strict=True)):
         its_own = _shown(each, y + top, x)
         shown[place], highest[place] = its_own[0] + offset, its_own[1] + offset
     model, number = _median(shown)
@@ -245,6 +258,17 @@ def _of_band(
         kept = (excess > LEAST_EXCESS) | of_detector.ravel()[y * width + x]
     values_of = (pixels, excess, error.astype(np.float32), contrast, np.sqrt(of_pixel), np.logical_or.reduce(beside))
     return tuple(each[kept] for each in values_of)
+
+
+def _may_be_of_ray(pixels: NDArray[np.intp], is_peak: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return which pixels of a band are peaks, or touch another one, or a rim: others are noise."""
+    width = shape[1] + 1  # the first of a row does not touch the last of another one
+    place = pixels + pixels // shape[1] + width + 1
+    there = np.zeros((shape[0] + 2) * width + 2, np.bool_)
+    there[place] = True
+    beside = [there[place + down * width + right] for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right]
+    at_rim = (pixels < shape[1]) | (pixels >= (shape[0] - 1) * shape[1])
+    return np.asarray(np.logical_or.reduce([is_peak, at_rim, *beside]), np.bool_)
 
 
 def _least_around(level: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ LEAST_EXCESS = 5.0
 LEAST_SHARE = 0.25
 """Of the same in the image."""
 HALF = 3
-"""Pixels around, to each side."""
+"""Pixels around, to each side; of them every other row and column counts."""
 
 
 def fixed(
@@ -61,7 +61,7 @@ def fixed(
                 continue
             first = max(top - HALF, 0)
             data = each.read(slice(first, min(top + rows_at_a_time + HALF, shape[0]))).astype(np.float32, copy=False)
-            rows, columns = ((place[part, None] + np.arange(-HALF, HALF + 1)) for place in (y - first, x))
+            rows, columns = ((place[part, None] + np.arange(-HALF, HALF + 1, 2)) for place in (y - first, x))
             outside = [(place < 0) | (place >= side) for place, side in zip((rows, columns), data.shape, strict=True)]
             squares = data[rows.clip(0, data.shape[0] - 1)[:, :, None], columns.clip(0, shape[1] - 1)[:, None]]
             squares[outside[0][:, :, None] | outside[1][:, None]] = np.nan

@@ -14,7 +14,7 @@ from lightmask.repeats.evidence import Evidence
 
 SEED, GROWN = 5.0, 2.8
 """By how much, in its error, a pixel exceeds what neighbours show if it is a ray, or goes on next to one."""
-FAINTEST = 1.65
+FAINTEST = 1.8
 """By how much, in its noise, a pixel exceeds what neighbours show if it is part of a ray that the detector found."""
 RECURRING = 5.0
 """Below this excess of all of its pixels an event does not stand out; what neighbours show above this is no noise."""
