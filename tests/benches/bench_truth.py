@@ -37,6 +37,7 @@ from scenes import simulated
 from scipy import ndimage
 
 from lightmask.detect import detect_cosmics, net, trace_cosmics
+from lightmask.night.fields import MOST
 from lightmask.repeats import Exposure, compare_exposures
 from lightmask.truth import LEAST_OF_RAY, MOST_OF_NONE, Score, Sensor, inject, scaled, score, tracks
 
@@ -275,7 +276,7 @@ def repeat_sets() -> Iterator[tuple[str, str | None, Callable[[], list[Case]]]]:
         found = []
         for number in range(IMAGES):
             made = night([15, place, number], side=SIDE, **keywords)
-            one, others = made.frames[0], tuple(other.image for other in made.frames[1:])
+            one, others = made.frames[0], tuple(other.image for other in made.frames[1 : MOST + 1])
             none = np.zeros(one.image.shape, bool)
             camera = made.gain, made.readnoise, made.satlevel
             found.append(Case(one.image, none, *camera, one.hit, one.free, one.event, one.cores, others))

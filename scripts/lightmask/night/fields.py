@@ -10,8 +10,8 @@ from lightmask.night.quantities import first
 from lightmask.night.remarks import number
 from lightmask.night.types import POINTINGS, Frame
 
-MOST = 7
-"""Other frames that one is compared with."""
+MOST = 5
+"""Other frames that one is compared with: more cost time, and do not make masks better (docs/accuracy.md)."""
 MOST_LOOKED = 200
 """Frames before and after one among which others of its field are looked for."""
 FIELD = 1.0
@@ -23,7 +23,7 @@ SAME = ("filter", "camera", "binning", "object")
 def repeats(
     lights: Sequence[Frame], rows: Mapping[str, Mapping[str, Any]], masks: Mapping[str, str], fewest: int
 ) -> dict[str, list[Frame]]:
-    """Choose for each LIGHT frame others of its field: up to seven, the nearest in time.
+    """Choose for each LIGHT frame others of its field: up to five, the nearest in time.
 
     Frames repeat each other where filter, exposure time, camera, binning, object, shape and masks are the same, and
     pointings, if both are known, within a degree.

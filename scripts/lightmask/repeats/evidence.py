@@ -22,8 +22,8 @@ LEAST_CONTRAST = 2.5
 """Of a pixel that is compared: above the sky around it, in the noise."""
 LEAST_PEAK = 4.0
 """The same of one that touches no other such pixel."""
-FLUX_ERROR = 0.25
-"""Part of the light of the sources around that changes of seeing move, where many neighbours show it."""
+FLUX_ERROR = 0.22
+"""Part of the light of the sources around that changes of seeing move: with the error of the median of five, 25%."""
 OF_MEDIAN = 1.5
 """Variance of the median of values, in that of one of them, times their number: of noise, about."""
 OF_LOWER = 1.19
@@ -247,8 +247,8 @@ def _of_band(
     ratio = np.float32(np.mean([each.variance for each in neighbours]))
     number = np.maximum(number, 1)
     residual -= np.where(number % 2, 0, OF_LOWER / number * np.sqrt(ratio * of_pixel))
-    of_flux = (FLUX_ERROR * around) ** 2 * (0.8 + OF_MEDIAN / number)
-    error = np.sqrt(of_pixel * (1 + ratio * OF_MEDIAN / number) + of_flux + (0.5 * structure) ** 2)
+    of_seeing = (FLUX_ERROR * around) ** 2 * (1 + OF_MEDIAN / number)
+    error = np.sqrt(of_pixel * (1 + ratio * OF_MEDIAN / number) + of_seeing + (0.5 * structure) ** 2)
     excess = np.where(number >= FEWEST, residual / error, np.float32(np.nan)).astype(np.float32)
     pixels = (y.astype(np.int64) + top) * width + x
     flat = padded.ravel()
