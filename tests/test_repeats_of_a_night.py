@@ -39,12 +39,12 @@ def test_neighbours_are_inputs_and_what_changes_is_masked_again(frames, tmp_path
     assert run.returncode == 0, run.output
     found = {n: json.loads((run.results / f"statistics/{n}.fits.json").read_text()) for n in range(10)}
     assert all(each["repeats"] >= 5 for each in found.values())
-    assert sorted(found[0]["sources"]) == ["frame", *(f"repeat{number}" for number in range(1, 8))]
+    assert sorted(found[0]["sources"]) == ["frame", *(f"repeat{number}" for number in range(1, 6))]
     assert run_workflow(work, *arguments(folder)).jobs == []
 
     write(folder, frames, [9], NOTE="changed")
     again = run_workflow(work, *arguments(folder))
-    assert masking(again) == [f"{number}.fits" for number in range(10) if abs(9 - number) <= 7 and near(number, 9)]
+    assert masking(again) == [f"{number}.fits" for number in range(10) if near(number, 9)]
 
     (folder / "9.fits").write_text("broken")  # its own job fails; others go on without it, and are not made for ever
     broken = run_workflow(work, *arguments(folder))
@@ -54,9 +54,9 @@ def test_neighbours_are_inputs_and_what_changes_is_masked_again(frames, tmp_path
 
 
 def near(number, other):
-    """Tell whether the seven nearest in time of ten frames hold another one."""
+    """Tell whether the five nearest in time of ten frames hold another one."""
     order = sorted((each for each in range(10) if each != number), key=lambda each: (abs(each - number), each))
-    return number == other or other in order[:7]
+    return number == other or other in order[:5]
 
 
 def test_what_is_alone_is_reported_and_masked_by_itself(frames, tmp_path):

