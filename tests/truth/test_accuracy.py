@@ -61,7 +61,7 @@ def test_figures_of_repeats_are_those_of_the_command(name, request):
         assert [shown(line) for line in lines if line.startswith(f"| {name} | {method} |")] == [row]
 
 
-def test_repeats_reach_recall_97_at_precision_98_on_all_nights_and_99_on_natural_rays():
+def test_repeats_reach_recall_97_at_precision_99():
     text = PAGES[0].read_text(encoding="utf-8")
     rows = [shown(line) for line in text.splitlines() if re.match(r"\| [^|]* \| trace, repeats \|", line)]
     figures = {row[0]: tuple(map(float, row[2:4])) for row in rows if not row[0].startswith("mean")}
@@ -69,7 +69,9 @@ def test_repeats_reach_recall_97_at_precision_98_on_all_nights_and_99_on_natural
     precision, recall = figures["efosc2, its own rays, of three"]
     assert precision >= 0.99 and recall >= 0.97
     for precision, recall in figures.values():
-        assert precision >= 0.98 and recall >= 0.965
+        assert precision >= 0.985 and recall >= 0.965
+    precision, recall = np.mean([*figures.values()], axis=0)
+    assert precision >= 0.99 and recall >= 0.97
 
 
 def test_every_figure_that_must_be_reached_is():

@@ -71,7 +71,7 @@ def compare_exposures(
     """Find what stands in one exposure of a field and in none of the others, and join it with what a detector found.
 
     What is brighter than the median of the aligned neighbours, scaled to flux and sky, by five of its errors is a ray
-    and goes on to 2.8; its error is the noise, and 25% of the light around for the seeing. What a detector found and
+    and goes on to 2.6; its error is the noise, and 25% of the light around for the seeing. What a detector found and
     neighbours show as well is none. What only repeats show and looks like a star is reported: it moves, or varies.
 
     Parameters

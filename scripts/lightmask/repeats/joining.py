@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lightmask.detect import events_of
 from lightmask.repeats.evidence import Evidence
 
-SEED, GROWN = 5.0, 2.8
+SEED, GROWN = 5.0, 2.6
 """By how much, in its error, a pixel exceeds what neighbours show if it is a ray, or goes on next to one."""
 FAINTEST = 1.8
 """By how much, in its noise, a pixel exceeds what neighbours show if it is part of a ray that the detector found."""
