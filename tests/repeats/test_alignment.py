@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lightmask.repeats import alignment
 from lightmask.repeats.alignment import IDENTITY, align, apply
 from lightmask.repeats.stars import Stars
 
@@ -77,6 +78,12 @@ def test_stars_that_are_paired_by_chance_shear_nothing(seed):
     assert found or seed != 210
     if found:
         check(found, matrix)
+
+
+def test_half_a_turn_needs_no_triangles(monkeypatch):
+    monkeypatch.setattr(alignment, "_of_triangles", None)
+    matrix = turned(np.pi + 0.002, 790, 1010)
+    check(align(seen(field(5), IDENTITY, 1), seen(field(5), matrix, 2), SHAPE), matrix)
 
 
 def test_a_mirror_image_is_found_with_a_guess():

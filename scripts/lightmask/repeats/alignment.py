@@ -16,6 +16,8 @@ from lightmask.repeats.stars import Stars
 Matrix = NDArray[np.float64]
 """(2, 3): of ``row, column, 1`` of an image it makes row and column of another one."""
 IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+HALF_TURN = -IDENTITY
+"""What a mount does that changes sides of its pier at the meridian."""
 CELL = 4.0
 """Side of the cells in which shifts between stars are counted, in pixels."""
 RADII = (6.0, 3.0, 1.5, 1.5)
@@ -74,7 +76,7 @@ def align(stars: Stars, others: Stars, shape: tuple[int, int], guesses: Iterable
     shape : (int, int)
         Of both images.
     guesses : iterable of (2, 3) array
-        By world coordinates, for example. That nothing is turned is always tried.
+        By world coordinates, for example. That nothing is turned, or by half a turn, is always tried.
 
     Returns
     -------
@@ -92,7 +94,7 @@ def align(stars: Stars, others: Stars, shape: tuple[int, int], guesses: Iterable
     """
     if min(len(stars.place), len(others.place)) < FEWEST:
         return None
-    for guess in (*guesses, IDENTITY):
+    for guess in (*guesses, IDENTITY, HALF_TURN):
         if found := _refined(_shifted(guess, stars, others), stars, others, shape):
             return found
     turned = _of_triangles(stars, others)

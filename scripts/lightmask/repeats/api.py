@@ -47,7 +47,8 @@ class Compared(NamedTuple):
     added : (n,) int array
         Pixels of rays that the detector did not find.
     removed : (n,) int array
-        Pixels that the detector found, and that are no rays: others show them at the same place of the sky.
+        Pixels that the detector found, and that are no rays: others show them at the same place of the sky, or they are
+        noise at the rim of one.
     suspect : (n,) int array
         Pixels that it found, or that are added, and that others show at the same place of the detector: they are hot.
         Where no other image is displaced these are all that recur.
