@@ -286,7 +286,26 @@ def _traced_pixels(images: Images, parameters: Parameters, frame: Frame, edges: 
     edges : (bool, bool)
         Whether the band begins with the first row of the image, and ends with its last.
     """
-    (before, after), columns = (RIM * edge for edge in edges), images.data.shape[1]
+    image, seeds, bad = ready(images, parameters, frame, edges)
+    found = grown(seeds, image, bad, Contrast(image, frame.surroundings), frame.star)
+    y, x = np.divmod(found.pixels.astype(np.int64), image.shape[1])
+    return found._replace(pixels=(y - RIM * edges[0]) * images.data.shape[1] + x - RIM)
+
+
+def ready(
+    images: Images, parameters: Parameters, frame: Frame, edges: tuple[bool, bool]
+) -> tuple[Electrons, IndexArray, BoolArray]:
+    """Return one band with a rim where the image ends, its seeds, and the pixels that are never flagged.
+
+    Parameters
+    ----------
+    images : Images
+    parameters : Parameters
+    frame : Frame
+    edges : (bool, bool)
+        Whether the band begins with the first row of the image, and ends with its last.
+    """
+    before, after = (RIM * edge for edge in edges)
     rim = ((before, after), (RIM, RIM))
     others = (None if each is None else np.pad(each, rim, mode="reflect") for each in images[1:])
     image, tiles = prepared(Images(np.pad(images.data, rim, mode="reflect"), *others), parameters, frame)
@@ -294,9 +313,7 @@ def _traced_pixels(images: Images, parameters: Parameters, frame: Frame, edges: 
     bad = np.ones(image.shape, np.bool_)
     bad[before : image.shape[0] - after, RIM:-RIM] = False
     bad.ravel()[image.not_finite] = True
-    found = grown(seeds, image, bad, Contrast(image, frame.surroundings), frame.star)
-    y, x = np.divmod(found.pixels.astype(np.int64), image.shape[1])
-    return found._replace(pixels=(y - before) * columns + x - RIM)
+    return image, seeds, bad
 
 
 def _as_mask(found: Scored, shape: tuple[int, ...]) -> tuple[BoolArray, Events]:
