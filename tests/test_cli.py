@@ -319,3 +319,46 @@ def test_of_a_single_frame_nothing_is_removed(tmp_path):
     single = lightmask("clean", "one", "--yes", cwd=tmp_path)
     assert single.returncode == 1 and single.stdout.startswith("frames: found ")
     assert (tmp_path / "one/results/masked/b.fits").exists()
+
+
+def test_a_pixel_is_explained_and_results_stay(tmp_path):
+    folder, work = tmp_path / "night", tmp_path / "work"
+    write_night(folder, [f"sub/{ODD}.fits", "b.fits"])
+    write_mask(folder / "flat_mask.fits", "flat mask", [(30, 40)])
+    before_run = lightmask("explain", folder / "b.fits", "11", "11", "-o", work, cwd=tmp_path)
+    assert before_run.returncode == 0 and "no flat mask or dark mask applies" in before_run.stdout
+    assert lightmask("run", folder, "-o", work, cwd=tmp_path).returncode == 0
+    before = {path: path.stat().st_mtime_ns for path in (work / "results").rglob("*")}
+    for name in ("b.fits", f"sub/{ODD}.fits"):
+        ray = lightmask("explain", folder / name, "11", "11", "-o", work, cwd=tmp_path)
+        assert ray.returncode == 0 and "FLAGS 4: COSMIC (cosmic ray); MASK: bad" in ray.stdout, ray.stdout
+        assert "cosmic1: a cosmic ray of 1 pixels" in ray.stdout and "iteration 1: " in ray.stdout
+        named = lightmask("explain", folder / name, "cosmic1", "-o", work, cwd=tmp_path)
+        assert named.stdout == ray.stdout
+    flat = lightmask("explain", folder / "b.fits", "41", "31", "-o", work, cwd=tmp_path)
+    assert re.search(r"^FLAT: by flat_mask.fits, SHA-256 [0-9a-f]{64}$", flat.stdout, re.MULTILINE)
+    best = lightmask(
+        "explain", folder / "b.fits", "11", "11", "-o", work, "--config", "cosmic_rays={preset: best}", cwd=tmp_path
+    )
+    assert "net: " in best.stdout
+    assert {path: path.stat().st_mtime_ns for path in (work / "results").rglob("*")} == before
+    pictures = {path.name for path in (work / "explain").rglob("*.png")}
+    assert len(pictures) == 3 and "b.fits 41 31.png" in pictures
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["nothing.fits", "1", "1"], "nothing.fits"),
+        (["b.fits", "1.5", "2"], "explain: found 1.5 2; expected column and row, from 1, or the name of a region"),
+        (["b.fits", "7"], "explain: found 7; expected column and row"),
+        (["b.fits", "1", "2", "3"], "explain: found 1 2 3; expected"),
+        (["b.fits", "0", "2"], "b.fits: found no pixel x 0, y 2, expected x from 1 to"),
+        (["b.fits", "cosmic99"], "b.fits: found no region cosmic99; expected one of cosmic1 to cosmic1"),
+        (["b.fits[SCI,2]", "1", "1"], "b.fits: found no image SCI,2, expected one of b.fits"),
+    ],
+)
+def test_what_cannot_be_explained_is_reported_in_one_line(arguments, line, tmp_path):
+    write_night(tmp_path)
+    done = lightmask("explain", *arguments, cwd=tmp_path)
+    assert done.returncode == 1 and line in done.stdout and "Traceback" not in done.stdout

@@ -45,6 +45,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit status. `run` and `report` do not return: Snakemake takes the place of this process.
     """
+    parser = _parser()
+    known, others = parser.parse_known_args(arguments)
+    if others and known.command in ("scan", "clean", "try", "explain"):
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    try:
+        if known.command == "clean":
+            return clean_up(Path(known.work), known.yes)
+        if known.command == "try":
+            chosen = {key: getattr(known, key) for key in ("presets", "sigclip", "detector")}
+            return try_frame(known.frame, Path(known.work), known.config, {k: v for k, v in chosen.items() if v})
+        if known.command == "explain":
+            return explain_place(known.frame, known.place, Path(known.work), known.config)
+        settings = known.config if known.command == "report" else [*known.config, *_preset(known.preset, known.config)]
+        if known.command == "scan":
+            return print_scan(Path(known.folder), Path(known.work), settings)
+        others = [_profile(option) for option in others]
+        if known.command == "run":
+            strict = ["remarks=fail"] if known.strict else []
+            settings = [*strict, *settings, _setting_of(_frames(known.folder))]
+            sent_away = any(re.fullmatch("(--profile|--executor|-e|--jobs|-j)(=.*)?", option) for option in others)
+            cores = ["--cores", known.cores or "all"] if known.cores or not sent_away else []
+            start_snakemake(known.work, [*cores, *others], settings)
+        elif known.command == "assess":
+            asked = ["assess=frames", *settings, _setting_of(_frames(known.folder))]
+            start_snakemake(known.work, ["--cores", "all", ACCURACY, *others], asked)
+        else:
+            start_snakemake(
+                known.work,
+                ["--report", "results/report.html", *others],
+                [*known.config, _setting_of(_last(known.work))],
+            )
+    except (FrameError, ValueError) as error:
+        print(error, file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
     parser = argparse.ArgumentParser("lightmask", description="Trustworthy pixel masks for calibrated CCD frames.")
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version, and the commit of a clone")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -72,6 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     compared.add_argument("--preset", dest="presets", metavar="A,B", help="presets to compare (chapter,best)")
     compared.add_argument("--sigclip", metavar="A,B,...", help="thresholds of L.A.Cosmic to compare, in sigma")
     compared.add_argument("--detector", metavar="A,B,...", help="detectors to compare")
+    explain = commands.add_parser("explain", help="say why a pixel is, or is not, masked; results stay as they are")
+    explain.add_argument("frame", help="a LIGHT frame, or FRAME[LABEL] for one of its images")
+    explain.add_argument("place", nargs="+", metavar="X Y", help="column and row, from 1 as in DS9, or a region's name")
     report = commands.add_parser("report", help="make WORK/results/report.html of what is there")
     clean = commands.add_parser("clean", help="list the results of frames that are gone, and remove them with --yes")
     clean.add_argument("work", nargs="?", default=".", help="folder of results and config.yaml (.)")
@@ -82,44 +123,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             choices=sorted(configuration.PRESETS),
             help="chapter: L.A.Cosmic as in the guide (default); best: what is right on most frames",
         )
-    for command in (run, scan, assess, report, trial):
+    for command in (run, scan, assess, report, trial, explain):
         command.add_argument(
             "-o", metavar="WORK", dest="work", default=".", help="folder of results and config.yaml (.)"
         )
         command.add_argument(
             "--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="settings, as of snakemake"
         )
-    known, others = parser.parse_known_args(arguments)
-    if others and known.command in ("scan", "clean", "try"):
-        parser.error(f"unrecognized arguments: {' '.join(others)}")
-    try:
-        if known.command == "clean":
-            return clean_up(Path(known.work), known.yes)
-        if known.command == "try":
-            chosen = {key: getattr(known, key) for key in ("presets", "sigclip", "detector")}
-            return try_frame(known.frame, Path(known.work), known.config, {k: v for k, v in chosen.items() if v})
-        settings = known.config if known.command == "report" else [*known.config, *_preset(known.preset, known.config)]
-        if known.command == "scan":
-            return print_scan(Path(known.folder), Path(known.work), settings)
-        others = [_profile(option) for option in others]
-        if known.command == "run":
-            strict = ["remarks=fail"] if known.strict else []
-            settings = [*strict, *settings, _setting_of(_frames(known.folder))]
-            sent_away = any(re.fullmatch("(--profile|--executor|-e|--jobs|-j)(=.*)?", option) for option in others)
-            cores = ["--cores", known.cores or "all"] if known.cores or not sent_away else []
-            start_snakemake(known.work, [*cores, *others], settings)
-        elif known.command == "assess":
-            asked = ["assess=frames", *settings, _setting_of(_frames(known.folder))]
-            start_snakemake(known.work, ["--cores", "all", ACCURACY, *others], asked)
-        else:
-            start_snakemake(
-                known.work,
-                ["--report", "results/report.html", *others],
-                [*known.config, _setting_of(_last(known.work))],
-            )
-    except (FrameError, ValueError) as error:
-        print(error, file=sys.stderr)
-    return 1
+    return parser
 
 
 class _ShowVersion(argparse.Action):
@@ -261,22 +272,8 @@ def try_frame(frame: str, work: Path, settings: Sequence[str], asked: Mapping[st
     from lightmask.masks import Trials, try_settings  # which takes long to import
     from lightmask.show import draw_trials
 
-    if find_spec("PIL") is None or find_spec("matplotlib") is None:
-        raise needed("pillow", "lightmask try", "report")
-    path, label = Path(frame), ""
-    if not path.exists() and (several := re.fullmatch(r"(.*)\[(.*)\]", frame)):
-        path, label = Path(several[1]), several[2]
-    night, name = _night_of(path, work, settings)
-    given = night.to_try(name)
-    if given["combined"] is not None and not given["combined"].exists():
-        print(
-            f"{printable(name)}: its masks are not made yet, so known bad pixels count as good; mask the folder first"
-        )
-        given["combined"] = None
-    elif given["combined"] is None:
-        print(f"{printable(name)}: no flat mask or dark mask applies, so known bad pixels count as good")
-    if night.config["repeats"] == "auto":
-        print("repeats: auto is left out here: the frame is searched by itself")
+    night, name, label = _frame_of(frame, work, settings)
+    given = _with_masks(night.to_try(name), night)
     compared = compared_settings(given.pop("config"), asked)
     picture = work / "try" / (names.encode(name + (f"[{label}]" if label else "")) + ".png")
 
@@ -295,6 +292,81 @@ def try_frame(frame: str, work: Path, settings: Sequence[str], asked: Mapping[st
     for setting, (_, line) in compared.items():
         print(f"  {line}  # {setting}")
     return 0
+
+
+def explain_place(frame: str, place: Sequence[str], work: Path, settings: Sequence[str]) -> int:
+    """Say why a pixel of a frame is, or is not, masked, and return the exit status.
+
+    Parameters
+    ----------
+    frame : str
+        Path of a LIGHT frame, with the label of one of its images in brackets, if it has several.
+    place : sequence of str
+        Column and row, from 1, or the name of a region.
+    work : Path
+        The working directory, whose ``config.yaml`` and masks count.
+    settings : sequence of str
+        Of the configuration: ``key=value``.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    FrameError
+        If the frame cannot be used, or has no such pixel or region.
+    ValueError
+        If the place, or the configuration, is wrong.
+    """
+    from lightmask.masks import Explained, explain_pixel  # which takes long to import
+    from lightmask.show import draw_explanation, explanation_lines
+
+    pixel: tuple[int, int] | str = place[0]
+    if len(place) == 2 and all(re.fullmatch(r"\d+", number) for number in place):
+        pixel = int(place[1]) - 1, int(place[0]) - 1
+    elif len(place) > 1 or re.fullmatch(r"[-+.\d]+", place[0]):
+        raise ValueError(f"explain: found {' '.join(place)}; expected column and row, from 1, or the name of a region")
+    night, name, label = _frame_of(frame, work, settings)
+    given = _with_masks(night.to_explain(name), night)
+
+    def show(found: Explained) -> None:
+        print(f"{printable(found.name)}: x {found.x + 1}, y {found.y + 1}")
+        for line in explanation_lines(found):
+            print(printable(line))
+        encoded = names.encode(found.name)
+        picture = work / "explain" / f"{encoded} {found.x + 1} {found.y + 1}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        draw_explanation(found, picture, found.name)
+        print(f"look at {printable(str(picture))}")
+
+    explain_pixel(**given, place=pixel, show=show, label=label)
+    return 0
+
+
+def _frame_of(frame: str, work: Path, settings: Sequence[str]) -> tuple[Night, str, str]:
+    """Return the night of a frame that is to be drawn, its path there, and the label of its image, if one is named."""
+    if find_spec("PIL") is None or find_spec("matplotlib") is None:
+        raise needed("pillow", "pictures of a frame", "report")
+    path, label = Path(frame), ""
+    if not path.exists() and (several := re.fullmatch(r"(.*)\[(.*)\]", frame)):
+        path, label = Path(several[1]), several[2]
+    return *_night_of(path, work, settings), label
+
+
+def _with_masks(given: dict[str, Any], night: Night) -> dict[str, Any]:
+    """Return what is given to look at a frame, without masks that are not made yet, and print what is left out."""
+    if night.config["repeats"] == "auto":
+        print("repeats: auto is left out here: the frame is searched by itself")
+    if given["combined"] is None:
+        print(f"{printable(given['name'])}: no flat mask or dark mask applies, so known bad pixels count as good")
+    elif not given["combined"].exists():
+        print(
+            f"{printable(given['name'])}: its masks are not made yet, so known bad pixels count as good; mask the "
+            "folder first"
+        )
+        return given | {"combined": None}
+    return given
 
 
 def _night_of(frame: Path, work: Path, settings: Sequence[str]) -> tuple[Night, str]:

@@ -91,7 +91,7 @@ def test_a_region_file_has_all_of_an_odd_box(tmp_path):
     event = events.Event(x=7, y=9, left=5, bottom=8, right=11, top=9, pixels=3, signal=1.0)
     events.write_regions([("", [event])], tmp_path / "a.reg")
     header = ["# Region file format: DS9 version 4.1", "global color=red", "image"]
-    assert (tmp_path / "a.reg").read_text().splitlines() == [*header, "box(9,9.5,7,2,0) # tag={cosmic}"]
+    assert (tmp_path / "a.reg").read_text().splitlines() == [*header, "box(9,9.5,7,2,0) # tag={cosmic} tag={cosmic1}"]
     events.write_regions([], tmp_path / "a.reg")
     assert (tmp_path / "a.reg").read_text().splitlines() == header
 

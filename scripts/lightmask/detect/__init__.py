@@ -7,7 +7,7 @@ from lightmask.detect import net
 from lightmask.detect.api import CosmicRays, detect_cosmics, mask_cosmics
 from lightmask.detect.bands import pixels_at_a_time
 from lightmask.detect.ccdmask import ccdmask
-from lightmask.detect.examination import examine_cosmics, examine_trace
+from lightmask.detect.examination import Lacosmic, Trace, examine_cosmics, examine_trace
 from lightmask.detect.growth import events_of
 from lightmask.detect.selection import median_of
 from lightmask.detect.trace import TracedRays, pixels_of_trace, trace_cosmics, trace_in_bands
@@ -16,6 +16,8 @@ from lightmask.detect.training import Candidates
 __all__ = [
     "Candidates",
     "CosmicRays",
+    "Lacosmic",
+    "Trace",
     "TracedRays",
     "ccdmask",
     "detect_cosmics",

@@ -4,6 +4,7 @@ from lightmask.masks import sources
 from lightmask.masks.assessment import EDGES, Counts, assess_frame
 from lightmask.masks.combined import combine_files
 from lightmask.masks.dark import make_dark_mask
+from lightmask.masks.explanation import Explained, explain_pixel
 from lightmask.masks.flags import Flags
 from lightmask.masks.flat import make_flat_mask
 from lightmask.masks.frame import Masked, mask_frame
@@ -15,6 +16,7 @@ from lightmask.masks.trial import Trial, Trials, try_settings
 __all__ = [
     "EDGES",
     "Counts",
+    "Explained",
     "Flags",
     "Masked",
     "Output",
@@ -22,6 +24,7 @@ __all__ = [
     "Trials",
     "assess_frame",
     "combine_files",
+    "explain_pixel",
     "make_as_planned",
     "make_dark_mask",
     "make_flat_mask",

@@ -88,20 +88,11 @@ def combine_files(
     with ExitStack() as files:
         read = [files.enter_context(opened(file, name, checksums)) for _, file, name in masks]
         found = [mask_images(hdus, name) for (hdus, _), (_, _, name) in zip(read, masks, strict=True)]
-        parts = images or [{"label": "", "cards": {}, "shape": None, "places": [0] * len(masks)}]
+        parts = images or [_whole(masks)]
         combined = []
         for part in parts:
             try:
-                combined.append(
-                    combine(
-                        [
-                            (kind, _cut(grown(_not_zero(pixels, place, name, most), radii[kind]), cut, part["shape"]))
-                            for (kind, _, name), pixels, place, cut in zip(
-                                masks, found, part["places"], part.get("cuts") or [WHOLE] * len(masks), strict=True
-                            )
-                        ]
-                    )
-                )
+                combined.append(combine(_masks_of(part, masks, found, radii, most)))
             except ValueError as error:
                 raise FrameError(f"{', '.join(name for _, _, name in masks)}: {error}") from None
     if len(parts) > 1:
@@ -130,6 +121,68 @@ def combine_files(
         numbers[kind] += 1
         add_source(header, f"{kind}{numbers[kind]}", name, digest)
     write(hdus, output)
+
+
+def masks_of_pixel(
+    masks: list[tuple[str, str, str]],
+    pixel: tuple[int, int],
+    label: str,
+    radii: Mapping[str, float],
+    checksums: str = "check",
+    images: Sequence[Mapping[str, Any]] = (),
+    most: float = 1,
+) -> list[tuple[str, str, str]]:
+    """List the masks that mask a pixel of an image.
+
+    Parameters
+    ----------
+    masks, radii, checksums, images, most
+        As `combine_files` takes them.
+    pixel : (int, int)
+        Row and column.
+    label : str
+        Of the image; empty for a single one.
+
+    Returns
+    -------
+    list of (kind, name, digest)
+        With the SHA-256 of each file.
+
+    Raises
+    ------
+    FrameError
+        As `combine_files`.
+    """
+    with ExitStack() as files:
+        read = [files.enter_context(opened(file, name, checksums)) for _, file, name in masks]
+        found = [mask_images(hdus, name) for (hdus, _), (_, _, name) in zip(read, masks, strict=True)]
+        part = next((part for part in images if part["label"] == label), _whole(masks))
+        of_image = _masks_of(part, masks, found, radii, most)
+        return [
+            (kind, name, digest)
+            for (kind, mask), (_, _, name), (_, digest) in zip(of_image, masks, read, strict=True)
+            if mask[pixel]
+        ]
+
+
+def _whole(masks: list[tuple[str, str, str]]) -> dict[str, Any]:
+    """Return what of each mask is of a single image: all of the first."""
+    return {"label": "", "cards": {}, "shape": None, "places": [0] * len(masks)}
+
+
+def _masks_of(
+    part: Mapping[str, Any],
+    masks: list[tuple[str, str, str]],
+    found: list[list[Pixels]],
+    radii: Mapping[str, float],
+    most: float,
+) -> list[tuple[str, np.ndarray]]:
+    """Return kind and grown mask of each file, for one image."""
+    cuts = part.get("cuts") or [WHOLE] * len(masks)
+    return [
+        (kind, _cut(grown(_not_zero(pixels, place, name, most), radii[kind]), cut, part["shape"]))
+        for (kind, _, name), pixels, place, cut in zip(masks, found, part["places"], cuts, strict=True)
+    ]
 
 
 def _cut(mask: np.ndarray, cut: Sequence[int], shape: Sequence[int] | None) -> np.ndarray:

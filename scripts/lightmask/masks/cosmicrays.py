@@ -65,6 +65,23 @@ def detect(data: Any, mask: Any, parameters: Parameters, background: Any = None,
     -------
     Detection
     """
+    read = readable_rows(data, mask, background, variance)
+    keywords = {key: value for key, value in parameters.items() if key not in ("preset", "detector")}
+    return DETECTORS[parameters["detector"]](read, data.shape, keywords)
+
+
+def readable_rows(data: Any, mask: Any, background: Any = None, variance: Any = None) -> Read:
+    """Return what a detector reads rows with: all finite, and masked where they are not.
+
+    Parameters
+    ----------
+    data, mask, background, variance
+        As `detect` takes them.
+
+    Returns
+    -------
+    callable
+    """
 
     def finite_values() -> Iterator[NDArray[Any]]:
         for rows in bands(data.shape):
@@ -90,8 +107,7 @@ def detect(data: Any, mask: Any, parameters: Parameters, background: Any = None,
         noise[~(noise > 0)] = np.nan
         return values[inner], known, None, noise
 
-    keywords = {key: value for key, value in parameters.items() if key not in ("preset", "detector")}
-    return DETECTORS[parameters["detector"]](read, data.shape, keywords)
+    return read
 
 
 def used(parameters: Parameters) -> dict[str, Any]:

@@ -36,7 +36,8 @@ from lightmask.fits import (
 )
 from lightmask.masks.cosmicrays import used
 from lightmask.masks.flags import Flags, count_text
-from lightmask.masks.inherited import Inherited, inherited
+from lightmask.masks.inherited import Inherited
+from lightmask.masks.inherited import inherited as inherited_of
 from lightmask.masks.nodata import WithoutData, without_data
 from lightmask.masks.planes import Raised
 from lightmask.masks.provenance import add_card, add_source
@@ -296,9 +297,9 @@ class Search:
                 config["cosmic_rays"],
                 how,
                 config["grow"],
-                self._inherited(),
+                self.inherited(),
                 lacking,
-                self._variance(),
+                self.variance(),
                 repeats,
             )
         except ValueError as error:  # the detector's own refusal of a parameter
@@ -461,7 +462,7 @@ class Search:
             f"{remedy}, or raise most_masked"
         )
 
-    def _variance(self) -> Any:
+    def variance(self) -> Any:
         """Return the variance of pixels, where the configuration wants that of the image's extension."""
         if self.config["noise"] == "model":
             return None
@@ -473,13 +474,14 @@ class Search:
             f"{self.name}: found no error, variance or weight extension of its shape, expected one; set noise: model"
         )
 
-    def _inherited(self) -> Inherited | None:
+    def inherited(self) -> Inherited | None:
         """Return the bad pixels of the masks that came with the image."""
         masks = [*self.image.companions.get("mask", []), *filter(None, [self.companion])]
         if not masks:
             return None
         camera = camera_of(self.image.header, self.config["cameras"])
-        return inherited(masks, self.image.data.shape, camera, self.config["inherit"], self.name, self.remarks.append)
+        shape, meaning = self.image.data.shape, self.config["inherit"]
+        return inherited_of(masks, shape, camera, meaning, self.name, self.remarks.append)
 
 
 def _with_readnoise(how: Readout, data: Any) -> Readout:

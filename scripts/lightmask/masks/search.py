@@ -80,7 +80,7 @@ def flag_pixels(
         Pixels that the detector found in each iteration.
     """
     found = np.zeros(image.data.shape, bits.DTYPE)
-    given = _of_detector(parameters, readout)
+    given = of_detector(parameters, readout)
     of_image = planes(image.data, readout, variance)
     iterations = _search(of_image, static, inherited, given, readout.window, found, repeats)
     for rows in bands(found.shape):
@@ -130,14 +130,14 @@ def _search(
     counted = [np.zeros(length, int) for length in found.shape]
     for plane in planes:
         parts = [plane.part(mask) for mask in own]
-        hit = cosmicrays.detect(plane.data, _Union(parts) if parts else None, given, plane.background, plane.variance)
+        hit = cosmicrays.detect(plane.data, union(parts), given, plane.background, plane.variance)
         here = found[plane.place]
         for rows in bands(plane.shape):
             here[rows][_places(hit.mask[rows])] = Flag.COSMIC
         iterations = [sum(both) for both in zip_longest(iterations, hit.iterations, fillvalue=0)]
         known = plane.part(static)
         every = parts if known is None else [*parts, known]
-        bad = _Union(every) if every else None
+        bad = union(every)
         is_any = hit.mask.any()
         del hit  # an image of a byte a pixel, while the detector is at work
         if known is not None and is_any and any(known[rows].any() for rows in bands(plane.shape)):
@@ -154,7 +154,7 @@ def _search(
     return iterations
 
 
-def _of_detector(parameters: cosmicrays.Parameters, readout: Readout) -> dict[str, Any]:
+def of_detector(parameters: cosmicrays.Parameters, readout: Readout) -> dict[str, Any]:
     """Return what the detector is given: numbers of the amplifier, or of electrons that several have made."""
     if len(readout.amplifiers) == 1:
         (one,) = readout.amplifiers
@@ -198,6 +198,11 @@ def _suspect_lines(seen: NDArray[np.int16], counted: list[NDArray[Any]]) -> None
         least = max(LEAST_OF_LINE, PART_OF_LINE * lines.shape[1])
         for place in np.flatnonzero(counts >= least):
             lines[place][lines[place] == Flag.COSMIC] = Flag.SUSPECT
+
+
+def union(masks: list[Any]) -> Any:
+    """Return what is masked where one of some masks is not zero, of which rows can be taken; None without any."""
+    return _Union(masks) if masks else None
 
 
 @dataclass(frozen=True)

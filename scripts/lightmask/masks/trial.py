@@ -3,16 +3,14 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, redirect_stdout
+from contextlib import redirect_stdout
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.bits import Flag
-from lightmask.errors import FrameError
-from lightmask.fits import Roles, opened, read_images
-from lightmask.masks.frame import Search, companion_of, open_combined
+from lightmask.masks.single import open_image
 from lightmask.quality import Events
 
 
@@ -95,35 +93,20 @@ def try_settings(
         If the frame cannot be used, or has no image of that label.
     """
     config = next(iter(settings.values()))
-    with ExitStack() as files:
-        hdus, _ = files.enter_context(opened(frame, name, config["checksums"], remark))
-        images = read_images(hdus, name, Roles(config["images"]), lambda line: remark(f"{name}: {line}"))
-        masks, _ = files.enter_context(companion_of(companion, images, config["checksums"], remark))
-        labels = [image.label for image in images]
-        if label and label not in labels:
-            raise FrameError(
-                f"{name}: found no image {label}, expected one of {', '.join(filter(None, labels)) or name}"
-            )
-        place = labels.index(label) if label else 0
-        static: Mapping[str, Any] = {}
-        if combined is not None:
-            static, _ = files.enter_context(open_combined(combined, config["checksums"]))
-        image, known = images[place], static.get(labels[place])
-        if combined is not None and (known is None or known.shape != image.data.shape):
-            raise FrameError(f"{name}: its masks have another shape than it; mask the folder again")
+    with open_image(frame, name, combined, config, label, companion, remark) as single:
         found: list[Trial] = []
         odd: dict[str, None] = {}  # in order, each once
         for setting, values in settings.items():
             remarks: list[str] = []
-            search = Search(image, known, name, values, remarks, masks[place])
+            search = single.search(values, remarks)
             with open(os.devnull, "w") as nothing, redirect_stdout(nothing):
                 how, prepared, lacking, _ = search.prepared()
                 started = time.perf_counter()
                 flags, _ = search.flags(how, prepared, lacking)
                 seconds = time.perf_counter() - started
             pixels = int(np.count_nonzero(flags & np.int16(Flag.COSMIC)))
-            found.append(Trial(setting, flags, pixels, len(Events(image.data, flags)), seconds))
+            found.append(Trial(setting, flags, pixels, len(Events(single.image.data, flags)), seconds))
             odd |= {f"{line} ({setting})": None for line in remarks}
         for line in odd:
             remark(line)
-        show(Trials(image.data, labels[place], tuple(labels[:place] + labels[place + 1 :]), found))
+        show(Trials(single.image.data, single.image.label, single.others, found))

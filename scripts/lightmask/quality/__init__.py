@@ -1,7 +1,7 @@
 """Whether a mask can be trusted: what was found in an image, and what is wrong with it."""
 
 from lightmask.quality.causes import NAMES, Cause, causes, causes_of_noise
-from lightmask.quality.events import CUTOUT, Event, Events, around, write_regions
+from lightmask.quality.events import CUTOUT, REGION, Event, Events, around, write_regions
 from lightmask.quality.measure import measured_quality, of_noise
 from lightmask.quality.noise import Noise, measured_gain, measured_noise, measured_readnoise, noise_of
 from lightmask.quality.sample import Sample
@@ -11,6 +11,7 @@ from lightmask.quality.structure import measured_ceiling, spectrum_card
 __all__ = [
     "CUTOUT",
     "NAMES",
+    "REGION",
     "Cause",
     "Event",
     "Events",

@@ -15,6 +15,8 @@ CUTOUT = 24
 """Side of the surroundings of an event in which its background is taken, in pixels."""
 STRONGEST = 32
 """Events of which is asked what they sit on, at the most."""
+REGION = "cosmic{}"
+"""Name of an event in a file of regions; they are numbered from 1, the strongest first."""
 NEAR = 2
 """How far from its brightest pixel the source that an event sits on must show, in pixels."""
 ON_SOURCE = 3
@@ -312,9 +314,10 @@ def write_regions(events: Iterable[tuple[str, Iterable[Event]]], path: str | os.
     for tile, (label, found) in enumerate(events, 1):
         if label:
             lines += [f"# {label}", f"tile {tile}"]
-        for event in found:
+        for number, event in enumerate(found, 1):
             x, y = (event.left + event.right) / 2 + 1, (event.bottom + event.top) / 2 + 1
             width, height = event.right - event.left + 1, event.top - event.bottom + 1
-            lines.append(f"box({x:g},{y:g},{width},{height},0) # tag={{cosmic}}")
+            name = REGION.format(number)
+            lines.append(f"box({x:g},{y:g},{width},{height},0) # tag={{cosmic}} tag={{{name}}}")
     with whole_file(path) as part:
         part.write_text("\n".join(lines) + "\n", encoding="ascii")

@@ -766,11 +766,7 @@ class Night:
         FrameError
             If it is no LIGHT frame that can be masked.
         """
-        light = next((light for light in self.lights.values() if light.path == path), None)
-        if light is None:
-            raise FrameError(f"{messages.printable(path)}: no LIGHT frame of that name in {self.folder}")
-        if problem := light.problem:
-            raise FrameError(f"{messages.printable(path)}: {problem}")
+        light = self._light_of(path)
         combined = self.combined_mask_of(light)
         companions = [(self.path_of(frame), frame.path) for frame in self._with_companions(light)[1:]]
         return {
@@ -780,6 +776,49 @@ class Night:
             "companion": companions[0] if companions else None,
             "config": self._light_config,
         }
+
+    def to_explain(self, path: str) -> dict[str, Any]:
+        """Return what is needed to explain a pixel of a LIGHT frame.
+
+        Parameters
+        ----------
+        path : str
+            Of the frame in the folder.
+
+        Returns
+        -------
+        dict
+            As `to_try`, and ``masks``, ``combining`` and ``masked`` as `lightmask.masks.explain_pixel` takes them.
+
+        Raises
+        ------
+        FrameError
+            If it is no LIGHT frame that can be masked.
+        """
+        light = self._light_of(path)
+        applying = self.matcher.applying(light)
+        masks, combining = [], {}
+        if applying:
+            settings = self._combining_settings(applying.id)
+            files = self._files_of(mask for _, mask in applying)
+            masks = list(zip(settings["kinds"], files["paths"], settings["names"], strict=True))
+            combining = {"radii": settings["grow"], **{key: settings[key] for key in ("checksums", "images", "most")}}
+        name = next(name for name, each in self.lights.items() if each is light)
+        return {
+            **self.to_try(path),
+            "masks": masks,
+            "combining": combining,
+            "masked": self.place(f"results/masked/{name}"),
+        }
+
+    def _light_of(self, path: str) -> types.Frame:
+        """Return a LIGHT frame that can be masked."""
+        light = next((light for light in self.lights.values() if light.path == path), None)
+        if light is None:
+            raise FrameError(f"{messages.printable(path)}: no LIGHT frame of that name in {self.folder}")
+        if problem := light.problem:
+            raise FrameError(f"{messages.printable(path)}: {problem}")
+        return light
 
     # Rule assess
 
