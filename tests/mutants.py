@@ -71,6 +71,7 @@ TESTS = {
     "fits/records": "fits/test_records",
     "fits/tiles": "fits/test_tiles",
     "masks/assessment": "masks/test_assessment",
+    "masks/ccd": "masks/test_ccd",
     "masks/combined": "masks/test_combined masks/test_explanation",
     "masks/cosmicrays": "masks/test_cosmicrays",
     "masks/explanation": "masks/test_explanation",

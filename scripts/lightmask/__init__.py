@@ -8,10 +8,21 @@ if TYPE_CHECKING:
     from lightmask.bits import Flag
     from lightmask.detect import ccdmask, detect_cosmics, trace_cosmics
     from lightmask.errors import FrameError
-    from lightmask.masks import Flags, mask_frame
+    from lightmask.masks import Flags, MaskWarning, mask_ccd, mask_frame
 
 __version__ = "0.1.0"
-__all__ = ["SNAKEFILE", "Flag", "Flags", "FrameError", "ccdmask", "detect_cosmics", "mask_frame", "trace_cosmics"]
+__all__ = [
+    "SNAKEFILE",
+    "Flag",
+    "Flags",
+    "FrameError",
+    "MaskWarning",
+    "ccdmask",
+    "detect_cosmics",
+    "mask_ccd",
+    "mask_frame",
+    "trace_cosmics",
+]
 
 _PACKED = Path(__file__).parent / "_snakemake"
 SNAKEFILE = str((_PACKED if _PACKED.is_dir() else Path(__file__).parents[2]) / "Snakefile")
@@ -22,8 +33,10 @@ _ROOMS = {
     "Flag": "bits",
     "Flags": "masks",
     "FrameError": "errors",
+    "MaskWarning": "masks",
     "ccdmask": "detect",
     "detect_cosmics": "detect",
+    "mask_ccd": "masks",
     "mask_frame": "masks",
     "trace_cosmics": "detect",
 }

@@ -76,6 +76,11 @@ class CosmicRays(tuple[BoolArray, FloatArray]):
         pair.counts = counts
         return pair
 
+    def __repr__(self) -> str:
+        """Return one line: how much was found, and not what is in the images."""
+        found, shape = int(np.count_nonzero(self.crmask)), "x".join(map(str, self.crmask.shape))
+        return f"<{type(self).__name__}: {found:,} cosmic pixels in {shape}, counts {self.counts}>"
+
     @property
     def crmask(self) -> BoolArray:
         """Return where cosmic rays were found."""
@@ -201,6 +206,8 @@ def detect_cosmics(
     True
     >>> result.counts
     (3, 0)
+    >>> result
+    <CosmicRays: 3 cosmic pixels in 60x50, counts (3, 0)>
     """
     image = arguments.image("indat", indat)
     others = [

@@ -2,6 +2,7 @@
 
 from lightmask.masks import sources
 from lightmask.masks.assessment import EDGES, Counts, assess_frame
+from lightmask.masks.ccd import MaskWarning, mask_ccd
 from lightmask.masks.combined import combine_files
 from lightmask.masks.dark import make_dark_mask
 from lightmask.masks.explanation import Explained, explain_pixel
@@ -18,6 +19,7 @@ __all__ = [
     "Counts",
     "Explained",
     "Flags",
+    "MaskWarning",
     "Masked",
     "Output",
     "Trial",
@@ -28,6 +30,7 @@ __all__ = [
     "make_as_planned",
     "make_dark_mask",
     "make_flat_mask",
+    "mask_ccd",
     "mask_frame",
     "memory",
     "sources",

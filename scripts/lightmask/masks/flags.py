@@ -38,10 +38,16 @@ class Flags:
     3
     >>> flags.names
     ['flat', 'cosmic']
+    >>> flags
+    <Flags of 1x5: flat 1, cosmic 3>
     """
 
     def __init__(self, pixels: NDArray[np.int16]):
         self.pixels = pixels
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name} {self.count(name):,}" for name in self.names)
+        return f"<Flags of {'x'.join(map(str, self.pixels.shape))}: {counts or 'none'}>"
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> "Flags":

@@ -219,13 +219,9 @@ def mask_frame(
         with timed("writing"):
             hdus = _with_flags(hdus, found, config["masked"], name)
             header = hdus[0].header
-            add_card(header, "VERSION", __version__, "lightmask")
-            add_card(header, "MASKED", sum(bits.BITS[reason.upper()] for reason in config["masked"]), "bits in MASK")
-            for reason, radius in config["grow"].items():
-                if radius:
-                    add_card(header, f"GROW {reason}", radius, "[pixel]")
+            add_settings(header, config)
             if len(found) == 1:
-                _add_result(header, found[0])
+                add_result(header, found[0])
             add_card(header, records.KEY, recipe)
             add_source(header, "frame", name, digest)
             if source:
@@ -264,7 +260,7 @@ class Search:
     """The search of one image of a frame."""
 
     image: Image
-    static: Pixels | None
+    static: NDArray[np.uint8] | Pixels | None
     name: str
     config: dict[str, Any]
     remarks: list[str]
@@ -664,7 +660,7 @@ def _with_flags(hdus: list[Hdu], found: list[Masked], masked_by: Iterable[str], 
         for card in bits.cards():
             reasons.set(*card)
         if several:
-            _add_result(reasons, each)
+            add_result(reasons, each)
         added.append(Hdu(reasons, _BigEndian(each.flags)))
     result += kept + added
     if "NEXTEND" in result[0].header:
@@ -695,7 +691,16 @@ def _renamed(hdu: Hdu, name: str, taken: set[tuple[str, Any]]) -> Hdu:
     return Hdu(header, hdu.data)
 
 
-def _add_result(header: Header, found: Masked) -> None:
+def add_settings(header: Header, config: Mapping[str, Any]) -> None:
+    """Add cards that say which version masked, what MASK has, and how flags grew."""
+    add_card(header, "VERSION", __version__, "lightmask")
+    add_card(header, "MASKED", sum(bits.BITS[reason.upper()] for reason in config["masked"]), "bits in MASK")
+    for reason, radius in config["grow"].items():
+        if radius:
+            add_card(header, f"GROW {reason}", radius, "[pixel]")
+
+
+def add_result(header: Header, found: Masked) -> None:
     """Add cards that say with which parameters an image was searched, and what was found."""
     counted = found.statistics
     for key, value in found.parameters.items():
