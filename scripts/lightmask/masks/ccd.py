@@ -23,7 +23,19 @@ ROLE_OF_UNCERTAINTY = {"std": "error", "var": "variance", "ivar": "weight"}
 
 
 class MaskWarning(UserWarning):
-    """What is odd in an image, or guessed, or wrong with its mask: the line that a run would report."""
+    """What is odd in an image, or guessed, or wrong with its mask: the line that a run would report.
+
+    Examples
+    --------
+    To go on without these lines, or to stop at the first one:
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", MaskWarning)
+    ...     warnings.warn("x.fits: its noise is not that of its gain", MaskWarning)
+    Traceback (most recent call last):
+    lightmask.masks.ccd.MaskWarning: x.fits: its noise is not that of its gain
+    """
 
 
 def mask_ccd(
