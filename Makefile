@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 
-.PHONY: demo report test test-oldest test-package test-faults test-cluster soak fuzz mutants check quality train truth bench bench-memory bench-static-masks bench-run bench-cluster bench-planning figures docs lock clean
+.PHONY: demo report test test-oldest test-package test-faults test-cluster soak fuzz mutants check quality train truth bench bench-memory bench-static-masks bench-run bench-cluster bench-planning figures docs pages lock clean
 
 demo: .venv/workflow ## mask the built-in night
 	$(RUN) snakemake --cores all
@@ -84,7 +84,10 @@ bench-run: .venv/test ## the whole workflow against the chapter's loop
 figures: .venv/test demo ## the README's picture and numbers
 	.venv/bin/python docs/figures.py
 
-docs: .venv/test ## docs/configuration.md, docs/cameras.md, and docs/troubleshooting.md with its pictures
+docs: .venv/docs ## the site of the documentation, site/html/index.html; warnings are errors
+	.venv/bin/python docs/site/build.py
+
+pages: .venv/test ## docs/configuration.md, docs/cameras.md, and docs/troubleshooting.md with its pictures
 	.venv/bin/python docs/troubleshooting.py --pictures > docs/troubleshooting.md
 	.venv/bin/python docs/configuration.py > docs/configuration.md
 	.venv/bin/python docs/cameras.py > docs/cameras.md
@@ -101,12 +104,13 @@ lock: ## pin all dependencies anew
 	$(LOCK) --group fuzz --output-file envs/requirements-fuzz.txt
 	$(LOCK) --group train --constraint envs/requirements-test.txt --output-file envs/requirements-train.txt
 	$(LOCK) --group mutants --constraint envs/requirements-test.txt --output-file envs/requirements-mutants.txt
+	$(LOCK) --group docs --constraint envs/requirements-test.txt --output-file envs/requirements-docs.txt
 
 	$(LOCK) pyproject.toml --extra workflow --extra report --extra test --constraint envs/oldest.txt \
 		--output-file envs/requirements-oldest.txt
 
 clean:
-	rm -rf .venv .venv-oldest .venv-peers results .snakemake
+	rm -rf .venv .venv-oldest .venv-peers results .snakemake site
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lightmask needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -152,6 +156,10 @@ COMMAND = $(RUN) pip install --quiet --disable-pip-version-check --no-deps --edi
 
 .venv/train: .venv/test envs/requirements-train.txt
 	$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement envs/requirements-train.txt
+	touch $@
+
+.venv/docs: .venv/test envs/requirements-docs.txt
+	$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement envs/requirements-docs.txt
 	touch $@
 
 .venv/mutants: .venv/test envs/requirements-mutants.txt

@@ -48,7 +48,7 @@ END = """
   mask: {names: {1: bad, 2: hot}, bad: [bad, hot]} # with `codes: true` the values are no bits
 ```
 
-This page is made from `scripts/lightmask/night/cameras.yaml`: `make docs`."""
+This page is made from `scripts/lightmask/night/cameras.yaml`: `make pages`."""
 
 
 def listed(camera: Camera, *keys: str) -> str:

@@ -21,7 +21,7 @@ of a key remakes what depends on it.
 
 Where a key names a keyword of a FITS header, that is printable ASCII without `=`, of at most 66 letters.
 
-This page is made from the schema: `make docs`.
+This page is made from the schema: `make pages`.
 
 | key | value | default | meaning |
 |---|---|---|---|"""

@@ -31,7 +31,7 @@ Each image that is masked is measured, and what looks wrong with its mask is rem
 measured, and how often it is right; `limits` in [configuration.md](configuration.md) says where it is remarked.
 
 In the pictures an image is on the left, and on the right what is flagged: cosmic rays in vermilion, suspects in
-yellow, saturated pixels in purple. They are simulated, each with one fault (`make docs` draws them).
+yellow, saturated pixels in purple. They are simulated, each with one fault (`make pages` draws them).
 
 An image of which more than `most_masked` (0.2) would be masked has no result at all: its line says which reason masks
 most, and one of the causes below. So has one whose noise cannot be (`noise_check`). A mask that masks more than that

@@ -166,7 +166,7 @@ def test_readme_is_short_and_each_page_is_reached_from_it():
             if there.endswith(".md") and there not in seen:
                 seen.add(there)
                 pages.append(there)
-    assert {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "docs").glob("*.md")} <= seen
+    assert {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "docs").rglob("*.md")} <= seen
 
 
 def test_version_is_the_same_everywhere():

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit status. `run` and `report` do not return: Snakemake takes the place of this process.
     """
-    parser = _parser()
+    parser = command_line()
     known, others = parser.parse_known_args(arguments)
     if others and known.command in ("scan", "clean", "try", "explain"):
         parser.error(f"unrecognized arguments: {' '.join(others)}")
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
     """Return what reads the command line."""
     parser = argparse.ArgumentParser("lightmask", description="Trustworthy pixel masks for calibrated CCD frames.")
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version, and the commit of a clone")
