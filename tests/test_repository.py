@@ -29,7 +29,7 @@ def pins(path):
     return dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", text(path), re.MULTILINE))
 
 
-LOCKS = {"": 50, "-test": 50, "-slurm": 50, "-fuzz": 1, "-mutants": 10}
+LOCKS = {"": 50, "-test": 50, "-slurm": 50, "-fuzz": 1, "-mutants": 10, "-docs": 20}
 """Names of lock files, and how many packages each has at the least."""
 
 
