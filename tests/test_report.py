@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -209,6 +210,25 @@ def test_the_page_of_a_night_shows_every_frame_and_fetches_nothing(browser, demo
     for link in browser.find_elements("css selector", "a"):
         target = link.get_property("href")
         assert os.path.exists(unquote(target.partition("#")[0].removeprefix("file://"))), target
+
+
+def test_the_page_in_one_file_shows_all_by_itself(browser, demo_results, tmp_path):
+    work = demo_results.parent
+    made = subprocess.run(
+        [sys.executable, "-m", "lightmask.cli", "report", "-o", work, "--one-file"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT / "scripts")},
+        check=True,
+    )
+    assert re.search(r"^look at .*/results/night.html \([0-9.]+ MB\)$", made.stdout, re.MULTILINE)
+    shutil.move(demo_results / "night.html", tmp_path / "alone.html")
+    open_index(browser, tmp_path / "alone.html")
+    for image in browser.find_elements("css selector", "img"):
+        browser.execute_script("arguments[0].scrollIntoView()", image)
+        wait(browser, lambda image=image: browser.execute_script("return arguments[0].naturalWidth", image) > 100)
+    assert {url.partition(":")[0] for url in requested(browser)} == {"file", "data"}
+    assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

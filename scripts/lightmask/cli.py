@@ -57,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return try_frame(known.frame, Path(known.work), known.config, {k: v for k, v in chosen.items() if v})
         if known.command == "explain":
             return explain_place(known.frame, known.place, Path(known.work), known.config)
+        if known.command == "report" and known.one_file:
+            return report_in_one_file(Path(known.work))
         settings = known.config if known.command == "report" else [*known.config, *_preset(known.preset, known.config)]
         if known.command == "scan":
             return print_scan(Path(known.folder), Path(known.work), settings)
@@ -114,6 +116,11 @@ def command_line() -> argparse.ArgumentParser:
     explain.add_argument("frame", help="a LIGHT frame, or FRAME[LABEL] for one of its images")
     explain.add_argument("place", nargs="+", metavar="X Y", help="column and row, from 1 as in DS9, or a region's name")
     report = commands.add_parser("report", help="make WORK/results/report.html of what is there")
+    report.add_argument(
+        "--one-file",
+        action="store_true",
+        help="instead, make WORK/results/night.html, the page of the night with its pictures",
+    )
     clean = commands.add_parser("clean", help="list the results of frames that are gone, and remove them with --yes")
     clean.add_argument("work", nargs="?", default=".", help="folder of results and config.yaml (.)")
     clean.add_argument("--yes", action="store_true", help="remove what is listed")
@@ -455,6 +462,31 @@ def clean_up(work: Path, is_sure: bool) -> int:
     else:
         where = printable(str(night.folder))
         print(f"{len(found)} files ({size:.1f} MB) are of frames that are gone from {where}; --yes removes them")
+    return 0
+
+
+def report_in_one_file(work: Path) -> int:
+    """Write the page of the last run so that it stands alone, and return the exit status.
+
+    Parameters
+    ----------
+    work : Path
+        The working directory.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    FrameError
+        If there is no such page.
+    """
+    from lightmask.show import write_one_file  # which takes long to import
+
+    path = work / "results/night.html"
+    write_one_file(work / "results/index.html", path)
+    print(f"look at {printable(str(path))} ({path.stat().st_size / 1e6:.1f} MB)")
     return 0
 
 

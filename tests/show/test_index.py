@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightmask.bits import REASONS
+from lightmask.errors import FrameError
 from lightmask.night.summary import SUMMARY_COLUMNS
-from lightmask.show import Shared, write_index
+from lightmask.show import Shared, write_index, write_one_file
 from lightmask.show.index import grouped
 
 
@@ -81,7 +82,7 @@ def test_columns_that_say_nothing_are_left_out(tmp_path):
     text = page(tmp_path, [row("a.fits", remark="a.fits: odd", fwhm="2.34567")])
     names = re.findall(">([^<>]+)</button>", re.search("<thead>(.*?)</thead>", text, re.DOTALL)[1])
     assert names[:2] == ["frame", "remark"] and names[-1] == "FWHM [px]"
-    assert 'data-value="0.002">0.200</td>' in text and ">2.34567</td>" in text
+    assert 'data-value="0.002">0.200</td>' in text and 'data-value="2.34567">2.346</td>' in text
 
 
 def test_names_are_texts_even_if_they_look_like_numbers(tmp_path):
@@ -145,3 +146,40 @@ def test_links_are_quoted(name, tmp_path):
     text = page(tmp_path, [row(name)])
     (link,) = re.findall(r'src="(pictures/thumbnails/[^"]*)"', text)
     assert unquote(link) == f"pictures/thumbnails/{name}.png" and not set(link) & set("<> \"'?#")
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        (["2.98", "2.947", "3.1"], ["2.980", "2.947", "3.100"]),
+        (["686", "694.3", ""], ["686.0", "694.3", ""]),
+        (["12345.6", "9.5"], ["12346", "10"]),
+        (["0.0123", "0.000456"], ["0.0123", "0.0005"]),
+        (["0", "0.0"], ["0", "0"]),
+        (["nan", "5"], ["nan", "5.000"]),
+    ],
+)
+def test_measured_numbers_have_as_many_decimals(values, shown, tmp_path):
+    text = page(tmp_path, [row(f"{n}.fits", sky=value) for n, value in enumerate(values)])
+    body = re.search("<tbody>(.*?)</tbody>", text, re.DOTALL)[1]
+    assert [
+        re.sub("<.*?>", "", cells[-1]) for cells in (re.findall("<td.*?</td>", line) for line in body.split("<tr")[1:])
+    ] == shown
+
+
+def test_a_page_in_one_file_needs_no_other(tmp_path):
+    name = 'a\'s "b" & c.fits'
+    picture = tmp_path / f"pictures/thumbnails/{name}.png"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"a picture")
+    page(tmp_path, [row(name)])
+    write_one_file(tmp_path / "index.html", tmp_path / "one.html")
+    text = (tmp_path / "one.html").read_text(encoding="utf-8")
+    assert re.findall('src="(.*?)"', text) == ["data:image/png;base64,YSBwaWN0dXJl"]
+    assert all(link.startswith("#") for link in re.findall('href="(.*?)"', text))
+    assert re.sub("<[^>]*>", "", text) == re.sub("<[^>]*>", "", (tmp_path / "index.html").read_text(encoding="utf-8"))
+    picture.unlink()
+    with pytest.raises(FrameError, match="found no such file, expected it of the last run"):
+        write_one_file(tmp_path / "index.html", tmp_path / "one.html")
+    with pytest.raises(FrameError, match=r"nothing\.html: found no such file"):
+        write_one_file(tmp_path / "nothing.html", tmp_path / "one.html")

@@ -3,6 +3,7 @@
 Rows of the summary and links come in; one HTML file goes out, with pictures beside it and nothing from a network.
 """
 
+import base64
 import html
 import math
 import os
@@ -11,10 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from lightmask.bits import REASONS
+from lightmask.errors import FrameError
 from lightmask.fits import whole_file
+from lightmask.messages import printable
 from lightmask.night import Row, number
 
 COLUMNS = {
@@ -38,6 +41,8 @@ SHARES = {"fraction", *REASONS}
 TEXTS, LONG = {"path", "image", "object", "filter", "date"}, {"remark", "problem"}
 MOST_NAMED = 200
 """Frames that a remark lists."""
+MEASURED = "fwhm", "sky"
+"""Columns whose numbers get as many decimals in each row."""
 CHOICES = {"filter": "Filter", "exposure": "Exposure", "flag": "Flag", "state": "State"}
 """By what frames can be chosen."""
 
@@ -155,6 +160,7 @@ def write_index(
     used = {key: name for key, name in COLUMNS.items() if any(_says(row, key) for row in rows)}
     names = {"wrong": "What looks wrong", "numbers": "Numbers", "frames": "Frames", "table": "Table"}
     names |= dict(re.findall(r'<section id="(\w+)"><h2>(.*?)</h2>', "".join(more))) | {"made": "Made with"}
+    decimals = {key: _decimals([number(row.get(key)) for row in rows]) for key in MEASURED}
     # Odd frames first.
     order = sorted(frames, key=lambda name: (not _is(frames[name], "problem"), not _is(frames[name], "remark")))
     text = Template(Path(__file__).with_name("index.html").read_text(encoding="utf-8")).substitute(
@@ -168,10 +174,43 @@ def write_index(
         head="".join(
             f'<th scope="col"><button type="button">{html.escape(name)}</button></th>' for name in used.values()
         ),
-        body="".join(_row(row, used) for row in rows),
+        body="".join(_row(row, used, decimals) for row in rows),
         more="".join(more),
         made=_pairs(made),
     )
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_one_file(page: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Write a page of a night that stands alone: with the pictures that it shows, and no links to other files.
+
+    Parameters
+    ----------
+    page : path
+        As `write_index` wrote it.
+    path : path
+        HTML file to write.
+
+    Raises
+    ------
+    FrameError
+        If there is no such page, or a picture of it is gone.
+    """
+    page = Path(page)
+
+    def embedded(found: re.Match[str]) -> str:
+        picture = page.parent / unquote(html.unescape(found[1]))
+        return f'src="data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode("ascii")}"'
+
+    try:
+        text = page.read_text(encoding="utf-8")
+        text = re.sub(r'<a href="(?!#)[^"]*"[^>]*>(.*?)</a>', r"\1", text)
+        text = re.sub(r'src="([^"]*)"', embedded, text)
+    except FileNotFoundError as error:
+        raise FrameError(
+            f"{printable(str(error.filename))}: found no such file, expected it of the last run; mask again"
+        ) from None
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")
 
@@ -314,7 +353,13 @@ def _card(name: str, rows: Sequence[Row], pictures: bool) -> str:
     return f"{opening}{inner}{text}{said}</li>"
 
 
-def _row(row: Row, used: Mapping[str, str]) -> str:
+def _decimals(values: Iterable[float]) -> int:
+    """Return with how many decimals numbers are shown: four digits of the largest, but no more than four decimals."""
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0)
+    return min(max(3 - math.floor(math.log10(largest)), 0), 4) if largest else 0
+
+
+def _row(row: Row, used: Mapping[str, str], decimals: Mapping[str, int]) -> str:
     """Return a row of the table."""
     cells = []
     for key in used:
@@ -328,7 +373,7 @@ def _row(row: Row, used: Mapping[str, str]) -> str:
             share = figure if key == "fraction" else figure / (number(row.get("pixels")) or 1)
             cells.append(f'<td class="number" data-value="{share!r}">{100 * share:.3f}</td>')
         elif key not in TEXTS and math.isfinite(figure):
-            shown = f"{figure:.6g}" if "." in text else text
+            shown = f"{figure:.{decimals[key]}f}" if key in decimals else f"{figure:.6g}" if "." in text else text
             cells.append(f'<td class="number" data-value="{figure!r}">{html.escape(shown)}</td>')
         else:
             cells.append(f"<td>{html.escape(text)}</td>")
