@@ -134,6 +134,19 @@ def test_configuration_reference_is_up_to_date():
     assert text("docs/configuration.md") == made.stdout
 
 
+def test_examples_of_the_configuration_are_valid_and_change_something():
+    groups = yaml.safe_load(text("docs/configuration.yaml"))
+    examples = {key: value for group in groups.values() for key, value in group.items()}
+    assert examples.keys() == configuration.schema()["properties"].keys()
+    defaults = configuration.validated({})
+    (named,) = {"cameras"} & examples.keys()  # a file, which is read
+    for key, value in examples.items():
+        if key != named:
+            assert configuration.validated({key: value})[key] != defaults[key], key
+    blocks = re.findall("^```yaml\n(.*?)^```", text("docs/configuration.md"), re.MULTILINE | re.DOTALL)
+    assert [yaml.safe_load(block) for block in blocks] == [{key: value} for key, value in examples.items()]
+
+
 def test_reference_of_cameras_is_up_to_date():
     made = subprocess.run([sys.executable, CHECKOUT / "docs/cameras.py"], capture_output=True, text=True, check=True)
     assert text("docs/cameras.md") == made.stdout
