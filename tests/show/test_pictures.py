@@ -1,5 +1,6 @@
 """Quick-look pictures: what their dots say about the pixels of a frame."""
 
+import itertools
 import re
 import subprocess
 import sys
@@ -425,3 +426,32 @@ def test_masks_of_any_shape(tmp_path, shape, value, sources):
     assert picture.shape[1] <= 1800
     assert (picture[:, -pictures.MARGIN + 4 :] == 255).all()
     assert (picture[-pictures.MARGIN + 8 :] == 255).all()
+
+
+SEEN = {
+    "by most": np.eye(3),
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+}
+"""How colours are seen, in linear RGB: Machado, Oliveira & Fernandes 2009, IEEE TVCG 15, 1291."""
+
+
+def cielab(colour, seen):
+    """Return lightness, and a and b, of a colour as somebody sees it."""
+    share = np.array(colour) / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = to_xyz @ np.clip(np.array(seen) @ linear, 0, 1) / [0.9505, 1, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
+def test_everybody_can_tell_colours_apart(seen):
+    found = {flag: cielab(colour, seen) for flag, colour in COLOURS.items()}
+    for one, other in itertools.combinations(found, 2):
+        assert np.linalg.norm(found[one] - found[other]) > 16, (one, other)
+    flat, dark = found[Flag.FLAT], found[Flag.DARK]
+    assert np.linalg.norm(flat - dark) > 50 and abs(flat[0] - dark[0]) > 25  # also in grey
+    hues = [np.degrees(np.arctan2(each[2], each[1])) for each in (flat, dark)]
+    assert 60 < (hues[0] - hues[1]) % 360 < 300

@@ -25,14 +25,14 @@ from lightmask.messages import without_middle
 from lightmask.night import names
 from lightmask.quality import CUTOUT, Event, Events, around
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart; what lies in the detector is blue.
+# Okabe and Ito's palette, but for DARK and NOTFINITE: colour-blind readers can tell all of them apart.
 COLOURS = {
     Flag.FLAT: (86, 180, 233),
-    Flag.DARK: (0, 114, 178),
+    Flag.DARK: (0, 110, 80),
     Flag.COSMIC: (213, 94, 0),
     Flag.SATURATED: (204, 121, 167),
     Flag.INHERITED: (230, 159, 0),
-    Flag.NOTFINITE: (0, 158, 115),
+    Flag.NOTFINITE: (0, 70, 160),
     Flag.SUSPECT: (240, 228, 66),
     Flag.EDGE: (128, 112, 214),
     Flag.NODATA: (134, 84, 39),

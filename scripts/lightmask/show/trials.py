@@ -23,7 +23,7 @@ MOST_EVENTS = 400
 EDGE, NEAR = 8, 2
 """How far an event at the edge, or beside a bad pixel, is from it, at most, in pixels."""
 CUTOUTS = 8
-ALL, SOME = COLOURS[Flag.COSMIC], COLOURS[Flag.DARK]
+ALL, SOME = COLOURS[Flag.COSMIC], (0, 114, 178)
 """Colours of pixels that all settings flag, and of those that only some do."""
 INK, SOFT, PAPER = (25, 25, 25), (95, 95, 95), (255, 255, 255)
 BAD = Flag.FLAT | Flag.DARK | Flag.INHERITED | Flag.SATURATED | Flag.NODATA | Flag.NOTFINITE | Flag.EDGE
