@@ -184,16 +184,16 @@ def test_legend_has_a_swatch_per_reason_and_is_greyed_where_there_is_none(tmp_pa
 def insets(picture, shape, number):
     """Return the two insets of a cosmic ray, a dot per pixel, row 0 at the bottom first, and the dots of the second."""
     layout = Layout.of(shape)
-    top = layout.panel[1] + layout.lines(len(IN_USE) + 1) * pictures.LINE + pictures.LINE + 30
-    x, y = layout.place(number, top, pictures.TILE)
-    y += pictures.LINE - 4
+    x, y = layout.events(len(IN_USE) + 1)
+    line, column = divmod(number, layout.events_in_a_row)
+    x, y = x + column * (pictures.PAIR + pictures.GUTTER), y + 30 + line * pictures.TILE + pictures.LINE - 4
     plain = picture[y : y + INSET, x : x + INSET]
     outlined = picture[y : y + INSET, x + pictures.PAIR - INSET : x + pictures.PAIR]
     middle = pictures.ZOOM // 2
     return plain[middle :: pictures.ZOOM, middle :: pictures.ZOOM][::-1], outlined
 
 
-@pytest.mark.parametrize("shape", [(300, 400), (150, 1000)])
+@pytest.mark.parametrize("shape", [(300, 400), (150, 1000), (401, 400)])
 def test_insets_show_the_strongest_cosmic_rays(tmp_path, shape):
     data, flags = sky(shape), np.zeros(shape, np.int16)
     hits = {(100, 200): 4000.0, (40, 60): 9000.0, (0, 399): 2000.0, (120, 20): 1000.0, (80, 350): 500.0}
@@ -426,6 +426,31 @@ def test_masks_of_any_shape(tmp_path, shape, value, sources):
     assert picture.shape[1] <= 1800
     assert (picture[:, -pictures.MARGIN + 4 :] == 255).all()
     assert (picture[-pictures.MARGIN + 8 :] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "in_a_row"), [((768, 1024), 4), ((4000, 6000), 4), ((1024, 1024), 1), ((1024, 700), 1), ((300, 1000), 4)]
+)
+def test_events_of_a_landscape_stand_below_it(shape, in_a_row, tmp_path):
+    """And nothing is as empty as the place below the map would be."""
+    layout = Layout.of(shape)
+    assert layout.events_in_a_row == in_a_row
+    x, y = layout.events(len(IN_USE) + 1)
+    assert (y > layout.bottom) == (in_a_row > 1)
+    assert x + in_a_row * (pictures.PAIR + pictures.GUTTER) - pictures.GUTTER <= layout.page_width - pictures.MARGIN
+    assert y >= layout.panel[1] + layout.lines(len(IN_USE) + 1) * pictures.LINE
+
+
+def test_the_picture_says_with_which_numbers_it_was_searched():
+    image = Image_(sky((40, 50)), None, False, Header())
+    given = {"detector": "trace", "gain": 1.4507, "readnoise": 10, "satlevel": 94743.2}
+    found = Masked(image, np.zeros((40, 50), np.int16), {}, given, None)
+    text = "Searched by trace: gain 1.45 e-/adu, read noise 10 e-, saturation 94,743 e-, sky 694."
+    assert pictures._searched_by(found, 694.2) == text
+    several = Masked(image, found.flags, {}, {"detector": "lightmask", "gain A": 1.0, "gain B": 2.0}, None)
+    assert (
+        pictures._searched_by(several, 0.25) == "Searched by lightmask, with the numbers of its amplifiers: sky 0.25."
+    )
 
 
 SEEN = {

@@ -9,7 +9,7 @@ grey image, and above them the colours of the flags.
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -63,6 +63,8 @@ TILE = INSET + LINE + 10
 LARGEST, LARGEST_WIDE = 1100, EVENTS * PAIR + (EVENTS - 1) * GUTTER
 LEAST = 830
 """Largest side of a map beside the panel, largest width of one above it; least width of all."""
+LANDSCAPE = 1.2
+"""Width of a map, in its height, from which on events stand below it."""
 PROFILE, LABEL_ROOM = 120, 90
 PROFILE_ROOM = LINE + PROFILE
 SOURCES = 12
@@ -118,8 +120,17 @@ def draw_frame(
         label = each.image.label
         heading = "  ·  ".join(filter(None, (label and f"image {label}", caption)))
         events = each.events or Events(each.image.data, each.flags)
-        pages.append(_page_of(each.image.data, each.flags, each.statistics, events, title, heading))
+        pages.append(_page_of(each, events, title, heading))
     save(pages, picture)
+
+
+def _searched_by(found: Masked, sky: float) -> str:
+    """Say with which numbers an image was searched."""
+    given = found.parameters
+    words = {"gain": "gain {} e-/adu", "readnoise": "read noise {} e-", "satlevel": "saturation {} e-"}
+    parts = [text.format(_number(float(given[key]))) for key, text in words.items() if key in given]
+    several = "" if parts else ", with the numbers of its amplifiers"
+    return f"Searched by {given['detector']}{several}: {', '.join([*parts, f'sky {_number(sky)}'])}."
 
 
 def _draw_thumbnail(found: Masked, path: str | os.PathLike) -> None:
@@ -138,25 +149,26 @@ def _draw_thumbnail(found: Masked, path: str | os.PathLike) -> None:
     _write(dots, path)
 
 
-def _page_of(
-    data: Any, flags: NDArray[np.int16], pixels: Mapping[str, Any], events: Events, title: str, caption: str
-) -> "Page":
+def _page_of(found: Masked, events: Events, title: str, caption: str) -> "Page":
     """Draw one image of a frame."""
+    data, flags, pixels = found.image.data, found.flags, found.statistics
     reasons = [Reason(flag, flag.name or "", GREYS + n, pixels[key(flag)]) for n, flag in enumerate(IN_USE)]
     with np.errstate(over="ignore", invalid="ignore"):  # whatever a frame holds, it is drawn
         shown_events = worth_showing(events, EVENTS)
     layout = Layout.of(data.shape)
     legend = [*reasons, Reason(0, "in MASK", PAPER, pixels["masked"])]
-    y_events = layout.panel[1] + layout.lines(len(legend)) * LINE + LINE
+    x_events, y_events = layout.events(len(legend))
     cells = blocks(flags, layout.factor, np.bitwise_or)
     wide = spread(cells, layout)
-    notes = [f"{layout.scale}{LARGER * (wide is not cells)}; brighter is darker, asinh stretch.", COORDINATES]
+    notes = [_searched_by(found, events.sky)] if "detector" in found.parameters else []
+    notes += [f"{layout.scale}{LARGER * (wide is not cells)}; brighter is darker, asinh stretch.", COORDINATES]
     if shown_events:
         notes.append(
             f"Cosmic rays: {CUTOUT} x {CUTOUT} pixels, on the right with flags outlined; sum above the median around."
         )
 
-    page = Page(layout, y_events + 30 + layout.lines(len(shown_events)) * TILE, notes)
+    rows_of_events = math.ceil(len(shown_events) / layout.events_in_a_row)
+    page = Page(layout, y_events + 30 + rows_of_events * TILE, notes)
     page.heading(title, caption)
     greys = coarsened(stretched(means(data, layout.factor), cells != 0), wide)
     page.put(enlarged(greys, layout.zoom), LEFT, TOP)
@@ -168,9 +180,10 @@ def _page_of(
     page.ticks(layout)
     page.legend(layout, legend, flags.size)
 
-    page.text(layout.panel[0], y_events + TEXT, "Strongest cosmic rays" if shown_events else "No cosmic rays", TEXT)
+    page.text(x_events, y_events + TEXT, "Strongest cosmic rays" if shown_events else "No cosmic rays", TEXT)
     for number, event in enumerate(shown_events):
-        x, y = layout.place(number, y_events + 30, TILE)
+        line, column = divmod(number, layout.events_in_a_row)
+        x, y = x_events + column * (PAIR + GUTTER), y_events + 30 + line * TILE
         page.text(x, y + SMALL, f"{number + 1}    x {event.x + 1}   y {event.y + 1}", SMALL)
         label = f"{event.pixels:,} px, sum {_number(event.signal)}"
         page.text(x + PAIR, y + SMALL, label, SMALL, SOFT_INK, anchor="rs")
@@ -309,7 +322,32 @@ class Layout:
     def page_width(self) -> int:
         """Width of the picture; a title needs some even above a narrow map."""
         right = self.panel[0] + (LARGEST_WIDE if self.wide else PAIR)
-        return max(right, LEFT + LEAST) + MARGIN
+        return max(right, LEFT + LEAST, LEFT + self.room if self.is_landscape else 0) + MARGIN
+
+    @property
+    def is_landscape(self) -> bool:
+        """Whether a frame is so much wider than high that its events fill the space below the map."""
+        is_wider = self.width >= LANDSCAPE * self.height and self.room >= 2 * PAIR + GUTTER
+        return is_wider and not (self.wide or self.profiles)
+
+    @property
+    def room(self) -> int:
+        """Width of map and panel; of all events in a row, if that is only a little more."""
+        room = self.panel[0] + PAIR - LEFT
+        return LARGEST_WIDE if room < LARGEST_WIDE < room + PAIR // 2 else room
+
+    @property
+    def events_in_a_row(self) -> int:
+        """Pairs of insets that stand side by side."""
+        if self.wide:
+            return EVENTS
+        return min((self.room + GUTTER) // (PAIR + GUTTER), EVENTS) if self.is_landscape else 1
+
+    def events(self, lines: int) -> tuple[int, int]:
+        """Return the upper left corner of the events, below a legend of so many lines or below the map."""
+        if self.is_landscape:
+            return LEFT, max(self.bottom + GAP, self.panel[1] + lines * LINE) + LINE // 2
+        return self.panel[0], self.panel[1] + self.lines(lines) * LINE + LINE
 
     def lines(self, number: int) -> int:
         """Return the lines that so many things need in the panel."""
