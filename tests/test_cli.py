@@ -215,7 +215,8 @@ def test_settings_are_tried_on_a_frame_and_results_stay(tmp_path):
     assert re.findall(r"^sigclip \S+ +(\d+)", alone.stdout, re.MULTILINE) == ["1", "1", "1"]
     assert "cosmic_rays: {preset: chapter, sigclip: 4.5}  # sigclip 4.5" in alone.stdout
     assert "no flat mask or dark mask applies" in alone.stdout
-    assert (work / "try/b.fits.png").exists() and not (work / "results").exists()
+    assert {path.name for path in (work / "try").iterdir()} == {"b.fits.png", "b.fits.html"}
+    assert not (work / "results").exists()
 
     assert lightmask("run", folder, "-o", work, cwd=tmp_path).returncode == 0
     before = {path: path.stat().st_mtime_ns for path in (work / "results").rglob("*")}
@@ -224,7 +225,7 @@ def test_settings_are_tried_on_a_frame_and_results_stay(tmp_path):
     assert re.search(r"^chapter +1 +1 ", tried.stdout, re.MULTILINE) and "not made yet" not in tried.stdout
     assert "  cosmic_rays: {preset: best}  # best\n" in tried.stdout
     assert {path: path.stat().st_mtime_ns for path in (work / "results").rglob("*")} == before
-    assert len(list((work / "try/sub").iterdir())) == 1
+    assert len(list((work / "try/sub").iterdir())) == 2
     (work / "results/masked/.half.part").touch()  # of a job at work
     assert "every result has its frame" in lightmask("clean", work, cwd=tmp_path).stdout
     auto = lightmask("try", folder / "b.fits", "-o", work, "--config", "repeats=auto", cwd=tmp_path)
@@ -260,7 +261,7 @@ def test_an_image_of_several_is_tried_by_its_label(tmp_path):
     assert re.search(r"^sigclip 8 +0 ", first.stdout, re.MULTILINE) and "its other images: SCI,2" in first.stdout
     second = lightmask("try", "m.fits[SCI,2]", "--sigclip", "8", cwd=tmp_path)
     assert re.search(r"^sigclip 8 +1 ", second.stdout, re.MULTILINE) and "other images" not in second.stdout
-    assert len(list((tmp_path / "try").iterdir())) == 2
+    assert len(list((tmp_path / "try").iterdir())) == 4
 
 
 def test_results_of_frames_that_are_gone_are_listed_and_removed(tmp_path):

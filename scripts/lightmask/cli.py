@@ -277,16 +277,20 @@ def try_frame(frame: str, work: Path, settings: Sequence[str], asked: Mapping[st
         If the configuration, or a value to compare, is wrong.
     """
     from lightmask.masks import Trials, try_settings  # which takes long to import
-    from lightmask.show import draw_trials
+    from lightmask.show import draw_trials, write_trial_page
 
     night, name, label = _frame_of(frame, work, settings)
     given = _with_masks(night.to_try(name), night)
     compared = compared_settings(given.pop("config"), asked)
     picture = work / "try" / (names.encode(name + (f"[{label}]" if label else "")) + ".png")
+    page = picture.with_suffix(".html")
+    lines = [f"{line}  # {setting}" for setting, (_, line) in compared.items()]
 
     def show(trials: Trials) -> None:
         picture.parent.mkdir(parents=True, exist_ok=True)
-        draw_trials(trials, picture, name + (f"[{trials.label}]" if trials.label else ""))
+        title = name + (f"[{trials.label}]" if trials.label else "")
+        draw_trials(trials, picture, title)
+        write_trial_page(trials, lines, picture, page, title)
         width = max(map(len, compared))
         print(f"{'setting':<{width}}  COSMIC pixels   events        s")
         for each in trials.each:
@@ -295,9 +299,9 @@ def try_frame(frame: str, work: Path, settings: Sequence[str], asked: Mapping[st
             print(f"its other images: {', '.join(trials.others)}; name one as {printable(frame)}[{trials.others[0]}]")
 
     try_settings(**given, settings={name: config for name, (config, _) in compared.items()}, show=show, label=label)
-    print(f"look at {printable(str(picture))}; to use one of them, paste into config.yaml:")
-    for setting, (_, line) in compared.items():
-        print(f"  {line}  # {setting}")
+    print(f"look at {printable(str(page))}, or the picture beside it; to use one of them, paste into config.yaml:")
+    for line in lines:
+        print(f"  {line}")
     return 0
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from lightmask.bits import Flag
 from lightmask.masks import Trial, Trials
-from lightmask.show import draw_trials
+from lightmask.show import draw_trials, write_trial_page
 from lightmask.show.trials import ALL, CUTOUTS, SOME, doubtful
 
 SHAPE = (200, 240)
@@ -114,3 +114,13 @@ def test_colours_say_who_agrees(shape, tmp_path):
     for colour, left, right in ((ALL, True, True), (SOME, True, False)):
         found = (pixels[:-70] == colour).all(axis=2)  # above the legend
         assert (found[:, :middle].any(), found[:, middle:].any()) == (left, right)
+
+
+def test_a_page_has_counts_picture_and_lines_as_text(tmp_path):
+    name, line = "</title><script>a's b", "cosmic_rays: {preset: best}  # <best>"
+    found = Trials(image_of(LARGE), "", (), [trial(name, LARGE), trial("sigclip 8")])
+    write_trial_page(found, [line], tmp_path / 'a\'s "frame" & b.png', tmp_path / "a.html", name)
+    text = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "<script" not in text and text.count("&lt;script&gt;a&#x27;s") == 3
+    assert 'src="a%27s%20%22frame%22%20%26%20b.png"' in text
+    assert '<td class="number">6</td><td class="number">1</td>' in text and "{preset: best}  # &lt;best&gt;" in text

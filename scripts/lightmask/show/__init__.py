@@ -5,7 +5,7 @@ from lightmask.show.explanations import draw_explanation, explanation_lines
 from lightmask.show.index import Shared, write_index, write_one_file
 from lightmask.show.night import draw_files, read_summary
 from lightmask.show.pictures import draw_combined_mask, draw_frame
-from lightmask.show.trials import draw_trials
+from lightmask.show.trials import draw_trials, write_trial_page
 
 __all__ = [
     "Shared",
@@ -22,4 +22,5 @@ __all__ = [
     "write_accuracy",
     "write_index",
     "write_one_file",
+    "write_trial_page",
 ]

@@ -1,9 +1,13 @@
 """Settings side by side on the same frame: the whole of it small, and the same cut-outs for each."""
 
+import html
 import math
 import os
 from collections.abc import Sequence
+from pathlib import Path
+from string import Template
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,6 +164,39 @@ def draw_trials(trials: Trials, picture: str | os.PathLike, title: str) -> None:
     text(GAP + LABELS + MAP + GAP, y, f"{disagreed:,} pixels differ; x and y count from 1, as in DS9", ink=SOFT)
     with whole_file(picture) as part:
         image.save(part, "PNG")
+
+
+def write_trial_page(
+    trials: Trials, lines: Sequence[str], picture: str | os.PathLike, path: str | os.PathLike, title: str
+) -> None:
+    """Write a page with what each setting flags, the picture, and lines for ``config.yaml``.
+
+    Parameters
+    ----------
+    trials : Trials
+        As `lightmask.masks.try_settings` gives them.
+    lines : sequence of str
+        That set them.
+    picture : path
+        As `draw_trials` drew it, in the folder of the page.
+    path : path
+        HTML file to write.
+    title : str
+        Name of the frame.
+    """
+    rows = []
+    for each in trials.each:
+        numbers = f"{each.pixels:,}", f"{each.events:,}", f"{each.seconds:.2f}"
+        cells = "".join(f'<td class="number">{number}</td>' for number in numbers)
+        rows.append(f'<tr><th scope="row">{html.escape(each.name)}</th>{cells}</tr>')
+    text = Template(Path(__file__).with_name("trial.html").read_text(encoding="utf-8")).substitute(
+        title=html.escape(shown(title, 22)),
+        rows="".join(rows),
+        picture=html.escape(quote(Path(picture).name)),
+        lines=html.escape("\n".join(lines)),
+    )
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def _factor(shape: tuple[int, ...]) -> int:
