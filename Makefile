@@ -3,7 +3,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 
-.PHONY: demo report test test-oldest test-package test-faults test-cluster soak fuzz mutants check quality train truth bench bench-memory bench-static-masks bench-run bench-cluster bench-planning figures docs pages lock clean
+.PHONY: demo report test test-oldest test-package test-faults test-cluster soak fuzz mutants check quality train truth bench bench-memory bench-static-masks bench-run bench-cluster bench-planning figures docs pages lock release-notes clean
 
 demo: .venv/workflow ## mask the built-in night
 	$(RUN) snakemake --cores all
@@ -108,6 +108,9 @@ lock: ## pin all dependencies anew
 
 	$(LOCK) pyproject.toml --extra workflow --extra report --extra test --constraint envs/oldest.txt \
 		--output-file envs/requirements-oldest.txt
+
+release-notes: ## what CHANGELOG.md says of the newest version
+	@awk '/^## / {n++} n == 1' CHANGELOG.md
 
 clean:
 	rm -rf .venv .venv-oldest .venv-peers results .snakemake site

@@ -6,14 +6,27 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import warnings
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import CHECKOUT
+
+from lightmask.night import configuration
 
 PAGES = sorted((CHECKOUT / "docs/tutorials").glob("*.md"))
 BLOCK = re.compile(r"^```(sh|python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_short_answers_are_valid_settings():
+    text = (CHECKOUT / "docs/how_to.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^( *)```yaml\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 6
+    for indent, block in blocks:
+        configuration.validated(yaml.safe_load(textwrap.dedent(block)))
+        assert all(line.startswith(indent) for line in block.splitlines())
 
 
 def test_there_are_tutorials():
