@@ -276,16 +276,7 @@ def _traced(read: Callable[[slice], Images], shape: tuple[int, int], parameters:
 
 
 def _traced_pixels(images: Images, parameters: Parameters, frame: Frame, edges: tuple[bool, bool]) -> Scored:
-    """Return the pixels of one band that the net accepts.
-
-    Parameters
-    ----------
-    images : Images
-    parameters : Parameters
-    frame : Frame
-    edges : (bool, bool)
-        Whether the band begins with the first row of the image, and ends with its last.
-    """
+    """Return the pixels of one band that the net accepts; arguments are those of `ready`."""
     image, seeds, bad = ready(images, parameters, frame, edges)
     found = grown(seeds, image, bad, Contrast(image, frame.surroundings), frame.star)
     y, x = np.divmod(found.pixels.astype(np.int64), image.shape[1])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightmask.bits import Flag
-from lightmask.detect import Lacosmic, Trace, examine_cosmics, examine_trace
+from lightmask.detect import Lacosmic, Trace, events_of, examine_cosmics, examine_trace
 from lightmask.errors import FrameError
 from lightmask.fits import opened
 from lightmask.masks.combined import masks_of_pixel
@@ -100,30 +100,18 @@ def explain_pixel(
 
     Parameters
     ----------
-    frame : path
-        The LIGHT frame.
-    name : str
-        What messages call it.
-    combined : path or None
-        The combined mask that applies, if any.
-    config : dict
-        As `mask_frame` takes it.
+    frame, name, combined, config, label, companion, remark
+        As `lightmask.masks.single.open_image` takes them.
     place : (int, int) or str
         Row and column of the pixel, from 0, or the name of a region: its brightest pixel.
     show : callable
         Is called with what was found, as long as the file is open.
-    label : str, optional
-        Of the image; the first one unless it is given.
-    companion : (path, str), optional
-        A file of its own with the mask that came with the frame, and its name.
     masks : sequence of (kind, path, name), optional
         Those that are combined.
     combining : dict, optional
         How, as `combine_files` takes it: ``radii``, ``checksums``, ``images`` and ``most``.
     masked : path, optional
         The masked frame of the last run, if there is one.
-    remark : callable, optional
-        Is called with each line on what is odd or guessed.
 
     Raises
     ------
@@ -211,14 +199,11 @@ def _has(flags: NDArray[np.int16], event: Event, y: int, x: int) -> bool:
     if not flags[y, x] & Flag.COSMIC or not (event.left <= x <= event.right and event.bottom <= y <= event.top):
         return False
     box = flags[event.bottom : event.top + 1, event.left : event.right + 1] & np.int16(Flag.COSMIC)
-    reached = np.zeros((box.shape[0] + 2, box.shape[1] + 2), bool)
-    reached[event.y - event.bottom + 1, event.x - event.left + 1] = True
-    while True:
-        around = np.lib.stride_tricks.sliding_window_view(np.pad(reached, 1), (3, 3)).any(axis=(2, 3))
-        grown = around & np.pad(box != 0, 1)
-        if (grown == reached).all():
-            return bool(reached[y - event.bottom + 1, x - event.left + 1])
-        reached = grown
+    places = np.flatnonzero(box)
+    number = events_of(places, box.shape[1])
+    both = [(row - event.bottom) * box.shape[1] + column - event.left for row, column in ((y, x), (event.y, event.x))]
+    one, other = number[np.searchsorted(places, both)]
+    return bool(one == other)
 
 
 def _sources(

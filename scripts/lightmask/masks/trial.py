@@ -70,22 +70,12 @@ def try_settings(
 
     Parameters
     ----------
-    frame : path
-        The LIGHT frame.
-    name : str
-        What messages call it.
-    combined : path or None
-        The combined mask that applies, if any.
+    frame, name, combined, label, companion, remark
+        As `lightmask.masks.single.open_image` takes them.
     settings : dict
         Configurations, as `mask_frame` takes them, by name.
     show : callable
         Is called with what was found, as long as the file is open.
-    label : str, optional
-        Of the image; the first one unless it is given.
-    companion : (path, str), optional
-        A file of its own with the mask that came with the frame, and its name.
-    remark : callable, optional
-        Is called with each line on what is odd or guessed.
 
     Raises
     ------
