@@ -90,3 +90,21 @@ def test_every_figure_that_must_be_reached_is():
     clean = next(line for line in text.splitlines() if re.match(r"\| \d+ \| trace \|", line))
     assert float(clean.split("|")[3]) < 1
     assert "| trace | 146 | 1 |" in text
+
+
+def test_figures_of_the_paper_are_those_of_the_tables():
+    paper = " ".join((CHECKOUT / "paper/paper.md").read_text(encoding="utf-8").split())
+    rows = [shown(line) for line in PAGES[0].read_text(encoding="utf-8").splitlines() if line.startswith("| mean of")]
+    means = {(row[0], row[1]): [f"{100 * float(value):.0f}%" for value in row[2:4]] for row in rows}
+    right, found = zip(*(means["mean of 9 sets", name] for name in ("chapter 8.5", "best L.A.Cosmic")), strict=True)
+    assert f"it finds {found[0]} of the pixels" in paper and f"the right gain and noise, {found[1]}." in paper
+    right, found = zip(*(means["mean of 9 sets", name] for name in ("deepCR", "Cosmic-CoNN", "trace")), strict=True)
+    assert (
+        f"deepCR [@Zhang2020] {found[0]} and Cosmic-CoNN [@Xu2023] {found[1]}, of which {right[0]} and {right[1]}"
+        in paper
+    )
+    assert f"it finds {found[2]} of the pixels, and {right[2]} of what it flags is right" in paper
+    right, found = means["mean of 8 sets", "trace, repeats"]
+    assert f"{found} of the pixels are found, and {right} of what is flagged is right" in paper
+    times = re.search(r"(\d+) times on a 2048. star field", (CHECKOUT / "README.md").read_text(encoding="utf-8"))[1]
+    assert f"a {times}th of the time on a star field" in paper
