@@ -310,3 +310,19 @@ def test_a_text_of_any_length_is_cut(tmp_path):
     summary.write_summary(summary.summary_rows([light], [None]), tmp_path / "s.csv", tmp_path / "s.ecsv")
     assert night.read_summary(tmp_path / "s.csv")[0]["object"] == light["object"]
     assert Table.read(tmp_path / "s.ecsv")["object"][0] == light["object"]
+
+
+@pytest.mark.parametrize("letters", ["x", "x ", "long words "])
+@pytest.mark.parametrize("number", [1, 3, 40])
+def test_remarks_are_not_cut_off(letters, number):
+    """They end within the picture, below the last axis, and no name stands there twice."""
+    path = "sub folder/frame.fits"
+    rows = [row(path=path, remark=f"{path}: {letters * 300}") for _ in range(number)]
+    figure = night.night_figure(rows, [1.0] * number)
+    figure.canvas.draw()
+    (text,) = (each for each in figure.texts if each is not figure._suptitle)
+    box, listed = text.get_window_extent(), text.get_text()
+    assert listed.count(path) <= number and len(listed.splitlines()) <= 2 * night.MOST_REMARKS + 1
+    assert "…" in listed
+    assert box.y0 >= 0 and box.y1 < figure.axes[-1].get_tightbbox().y0
+    assert box.x1 <= figure.bbox.x1

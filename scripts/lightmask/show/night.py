@@ -4,6 +4,7 @@ import csv
 import html
 import math
 import os
+import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,8 @@ from lightmask.show.pictures import COLOURS, shown
 
 MOST_REMARKS, MOST_SETTINGS = 12, 10
 """What is listed in the picture; the table has all."""
+LETTERS, LINES = 138, 2
+"""Of a remark below it: letters in a line, and lines."""
 
 
 def read_summary(path: str | os.PathLike) -> list[dict[str, str]]:
@@ -78,7 +81,10 @@ def night_figure(rows: Sequence[Row], seconds: Sequence[float]) -> Any:
         rows = [{**row, "pixel_size": ""} for row in rows]
     times, undated = _times(rows)
     listed = [row for row in rows if row["remark"]][:MOST_REMARKS]
-    below = 0.75 + 0.22 * len(listed)  # inches, for the numbers of the last axis and the remarks
+    lines = [line for mark, row in enumerate(listed, 1) for line in _remark_lines(mark, row)]
+    more = sum(bool(row["remark"]) for row in rows) - len(listed)
+    lines += [f"and {more} more in the summary"] * bool(more)
+    below = 0.75 + 0.17 * len(lines)  # inches, for the numbers of the last axis and the remarks
     height = 10 + below
     figure = Figure(figsize=(11, height), dpi=100)
     # An automatic layout draws everything several times.
@@ -110,12 +116,16 @@ def night_figure(rows: Sequence[Row], seconds: Sequence[float]) -> Any:
     title = f"{len(frames)} LIGHT frames" + (f", {lost} of them without a result" if lost else "")
     figure.suptitle(title, x=0.02, y=1 - 0.1 / height, ha="left", va="top", fontsize=15)
     if listed:
-        lines = [f"{mark}  {without_middle(row['path'], 60)}: {row['remark']}" for mark, row in enumerate(listed, 1)]
-        more = sum(bool(row["remark"]) for row in rows) - len(listed)
-        lines += [f"and {more} more in the summary"] * bool(more)
         text = "\n".join(plain(shown(line, 9)) for line in lines)
         figure.text(0.02, 0.1 / height, text, ha="left", va="bottom", fontsize=9)
     return figure
+
+
+def _remark_lines(mark: int, row: Row) -> list[str]:
+    """Return number, name and remark of a frame, in lines that fit the picture; the remark begins with the name."""
+    path, remark = str(row["path"]), str(row["remark"])
+    text = f"{mark}  {without_middle(path, 60)}: {remark.removeprefix(f'{path}: ')}"
+    return textwrap.wrap(text, LETTERS, subsequent_indent="    ", max_lines=LINES, placeholder=" …")
 
 
 def _draw_settings(rows: Sequence[Row], times: Sequence[Any], seconds: Sequence[float], axes: Sequence[Any]) -> None:
