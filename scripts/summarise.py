@@ -16,7 +16,7 @@ def main(task, files, statistics, output):
     if output.get("picture"):
         from lightmask.show import draw_files
 
-        draw_files(output.csv, task["benchmarks"], output.picture, output.page)
+        draw_files(output.csv, output.picture, output.page)
 
 
 if "snakemake" in globals():

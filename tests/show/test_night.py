@@ -59,13 +59,6 @@ def test_page_shows_what_headers_say_as_text(tmp_path):
     assert "<th><button>date</button>" not in text, "a column without a value is left out"
 
 
-def test_seconds_come_from_benchmarks(tmp_path):
-    (tmp_path / "a.tsv").write_text("s\th:m:s\n1.25\t0:00:01\n")
-    (tmp_path / "b.tsv").write_text("s\n")
-    found = night.seconds_of([tmp_path / name for name in ("a.tsv", "b.tsv", "c.tsv")])
-    assert found[0] == 1.25 and np.isnan(found[1:]).all()
-
-
 def dates(rows):
     return [{**r, "date": f"2025-05-30T0{n}:15:00.5"} for n, r in enumerate(rows)]
 
@@ -85,8 +78,8 @@ def dates(rows):
     ids=["none", "one", "several", "dates", "filters", "remarks", "failed", "no exposure"],
 )
 def test_any_night_can_be_drawn(tmp_path, rows):
-    night.draw_night(rows, [1.0] * len(rows), tmp_path / "a.png")
-    night.draw_night(rows, [1.0] * len(rows), tmp_path / "b.png")
+    night.draw_night(rows, tmp_path / "a.png")
+    night.draw_night(rows, tmp_path / "b.png")
     with Image.open(tmp_path / "a.png") as image:
         assert image.format == "PNG" and image.width > 1000
         assert len(set(np.array(image.convert("L")).ravel())) > 10
@@ -95,14 +88,14 @@ def test_any_night_can_be_drawn(tmp_path, rows):
 
 def test_odd_frames_are_marked(tmp_path):
     rows = usual()
-    night.draw_night(rows, [1.0] * 8, tmp_path / "plain.png")
-    night.draw_night([{**rows[0], "remark": "odd"}, *rows[1:]], [1.0] * 8, tmp_path / "marked.png")
+    night.draw_night(rows, tmp_path / "plain.png")
+    night.draw_night([{**rows[0], "remark": "odd"}, *rows[1:]], tmp_path / "marked.png")
     with Image.open(tmp_path / "plain.png") as plain, Image.open(tmp_path / "marked.png") as marked:
         assert marked.height > plain.height
 
 
-def axes_of(rows, seconds=None):
-    return night.night_figure(rows, seconds or [1.0] * len(rows)).axes
+def axes_of(rows):
+    return night.night_figure(rows).axes
 
 
 def plotted(axis):
@@ -111,51 +104,59 @@ def plotted(axis):
     return {x: y for line in lines for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)}
 
 
-def test_the_values_of_the_picture_are_rates_fractions_and_seconds():
+def test_the_values_of_the_picture_are_rates_widths_sky_and_shares():
     rows = [
-        row(cosmic=300, events=60, exposure=100.0, pixel_size=10.0, saturated=1000),
-        row(cosmic=80, events=20, exposure=20.0, pixel_size=20.0, filter="g"),
-        row(cosmic=7, events=1, exposure="", pixel_size=10.0, dark=500),
+        row(cosmic=300, events=60, exposure=100.0, pixel_size=10.0, saturated=1000, fwhm=3.1, sky=200.0, masked=1300),
+        row(cosmic=80, events=20, exposure=20.0, pixel_size=20.0, filter="g", fwhm="", sky=250.0, masked=80),
+        row(cosmic=7, events=1, exposure="", pixel_size=10.0, dark=500, fwhm=2.9, sky=300.0, masked=507),
     ]
-    pixels, events, masked, duration = axes_of(rows, [1.5, 2.5, 3.5])
+    events, fwhm, sky, masked = axes_of(rows)
     # A million pixels of 10 um are 1 cm2, of 20 um 4 cm2.
-    assert plotted(pixels) == pytest.approx({1: 3.0, 2: 1.0, 3: math.nan}, nan_ok=True)
     assert plotted(events) == pytest.approx({1: 0.6, 2: 0.25, 3: math.nan}, nan_ok=True)
-    assert plotted(duration) == {1: 1.5, 2: 2.5, 3: 3.5}
+    assert plotted(fwhm) == pytest.approx({1: 3.1, 2: math.nan, 3: 2.9}, nan_ok=True)
+    assert plotted(sky) == {1: 200.0, 2: 250.0, 3: 300.0}
     shares = {line.get_label(): list(line.get_ydata()) for line in masked.lines}
-    assert list(shares) == ["DARK", "COSMIC", "SATURATED"]
-    assert shares["DARK"] == pytest.approx([math.nan, math.nan, 5e-4], nan_ok=True)
-    assert shares["COSMIC"] == pytest.approx([3e-4, 8e-5, 7e-6])
-    assert pixels.get_ylabel() == "cosmic-ray pixels\n[s⁻¹ cm⁻²]"
-    assert events.get_ylabel() == "cosmic-ray events\n[s⁻¹ cm⁻²]"
-    assert [text.get_text().strip() for text in pixels.get_legend().get_texts()] == ["g  20 s", "r", "r  100 s"]
-    assert duration.get_xlabel() == "frame, in order of names"
+    assert list(shares) == ["in MASK", "DARK", "COSMIC", "SATURATED"]
+    assert shares["in MASK"] == pytest.approx([0.13, 0.008, 0.0507])
+    assert shares["DARK"] == pytest.approx([math.nan, math.nan, 0.05], nan_ok=True)
+    assert shares["COSMIC"] == pytest.approx([0.03, 0.008, 0.0007])
+    assert [axis.get_ylabel() for axis in (events, fwhm, sky, masked)] == [
+        "cosmic rays\n[s⁻¹ cm⁻²]",
+        "FWHM of stars\n[pixel]",
+        "sky\n[adu]",
+        "part of the pixels\n[%]",
+    ]
 
 
-def test_without_the_pixel_size_of_a_frame_all_rates_are_per_megapixel():
-    pixels, events, *_ = axes_of([row(cosmic=300, pixel_size=10.0), row(cosmic=80, events=8, pixels=2_000_000)])
-    assert plotted(pixels) == pytest.approx({1: 3.0, 2: 0.4})
-    assert plotted(events) == pytest.approx({1: 0.75, 2: 0.04})
-    assert pixels.get_ylabel() == "cosmic-ray pixels\n[s⁻¹ Mpix⁻¹]"
+def test_what_was_not_measured_has_no_axis():
+    assert len(axes_of([row(), row()])) == 2
+    assert len(axes_of([row(sky=5.0), row()])) == 3
+    assert len(axes_of([row(fwhm="nan"), row()])) == 2
 
 
-def test_rates_and_seconds_are_shown_from_zero_on():
-    pixels, events, _, duration = axes_of([row(cosmic=300 + 50 * n, events=40 + n) for n in range(3)], [1.5, 2.5, 3.5])
-    for axis in (pixels, events, duration):
-        low, high = axis.get_ylim()
-        assert low == 0 and max(plotted(axis).values()) < high
+def test_the_natural_range_is_shown_where_the_size_of_pixels_is_known():
+    for size, number in ((10.0, 1), ("", 0)):
+        events, *_ = axes_of([row(pixel_size=size)])
+        spans = [patch.get_extents().transformed(events.transData.inverted()) for patch in events.patches]
+        assert [(span.y0, span.y1) for span in spans] == [pytest.approx(night.NATURAL)] * number
+
+
+def test_rates_are_shown_from_zero_on():
+    events, *_ = axes_of([row(events=40 + n) for n in range(3)])
+    low, high = events.get_ylim()
+    assert low == 0 and max(plotted(events).values()) < high
 
 
 def test_the_title_counts_frames_and_those_without_a_result():
     failed = row() | {"pixels": "", "cosmic": "", "events": "", "problem": "a.fits: broken"}
     rows = [*(row(path=f"{number}.fits") for number in range(3)), failed]
-    figure = night.night_figure(rows, [1.0] * 4)
+    figure = night.night_figure(rows)
     assert figure.get_suptitle() == "4 LIGHT frames, 1 of them without a result"
 
 
 def test_an_odd_frame_has_a_ring_at_its_rate():
-    pixels, *_ = axes_of([row(), row(cosmic=400, remark="odd"), row()])
-    (ring,) = [line for line in pixels.lines if line.get_markersize() == 15]
+    events, *_ = axes_of([row(), row(events=400, remark="odd"), row()])
+    (ring,) = [line for line in events.lines if line.get_markersize() == 15]
     assert (list(ring.get_xdata()), list(ring.get_ydata())) == ([2], [pytest.approx(4.0)])
 
 
@@ -163,9 +164,9 @@ def test_times_are_those_of_the_header_in_utc():
     said = ["2025-05-30T01:15:00.5", "2025-05-30T03:15:00+02:00", "2025-05-30T01:20:00Z", "1900-01-01", "2199-12-31"]
     rows = [row(date=text) for text in said]
     expected = ["2025-05-30T01:15:00.5", "2025-05-30T01:15:00", "2025-05-30T01:20:00", "1900-01-01", "2199-12-31"]
-    *_, duration = axes_of(rows, list(range(5)))
-    assert sorted(plotted(duration)) == sorted(map(datetime.fromisoformat, expected))
-    assert duration.get_xlabel() == "time of exposure (UTC)"
+    *_, last = axes_of(rows)
+    assert sorted(plotted(last)) == sorted(map(datetime.fromisoformat, expected))
+    assert last.get_xlabel() == "time of exposure (UTC)"
 
 
 @pytest.mark.parametrize(
@@ -177,24 +178,27 @@ def test_times_are_those_of_the_header_in_utc():
 )
 def test_a_date_that_cannot_be_drawn_is_told(said):
     rows = [row(date="2025-05-30T01:15:00", path="a.fits"), row(date=said, path="b_$x$.fits")]
-    *_, duration = axes_of(rows)
-    assert sorted(plotted(duration)) == [1, 2]
+    *_, last = axes_of(rows)
+    assert sorted(plotted(last)) == [1, 2]
     found = (
         rf"frame, in order of names: the date of b_\$x\$.fits is {str(said)!r}, expected such as 2025-05-30T01:02:03"
     )
-    assert duration.get_xlabel() == found
+    assert last.get_xlabel() == found
 
 
 def test_a_date_that_is_missing_is_told_where_others_are_not():
-    *_, duration = axes_of([row(date="2025-05-30T01:15:00"), row(path="b.fits")])
-    assert duration.get_xlabel() == "frame, in order of names: the date of b.fits is not known"
-    *_, duration = axes_of([row(), row()])
-    assert duration.get_xlabel() == "frame, in order of names"
+    *_, last = axes_of([row(date="2025-05-30T01:15:00"), row(path="b.fits")])
+    assert last.get_xlabel() == "frame, in order of names: the date of b.fits is not known"
+    *_, last = axes_of([row(), row()])
+    assert last.get_xlabel() == "frame, in order of names"
 
 
 def test_a_filter_of_any_name_is_in_the_legend():
-    pixels, *_ = axes_of([row(filter=name) for name in ("_r", "$x_{", "日本")])
-    assert len(pixels.get_legend().get_texts()) == 3
+    events, *_ = axes_of([row(filter=name) for name in ("_r", "$x_{", "日本")])
+    legend = events.get_legend()
+    assert len(legend.get_texts()) == 3 + (len(events.patches) > 0)
+    events.figure.canvas.draw()
+    assert legend.get_window_extent().x1 <= events.figure.bbox.x1
 
 
 # --- from the header to all that is made of it -------------------------------------------
@@ -250,7 +254,7 @@ def everything(folder, headers, cosmic, pictures):
         with warnings.catch_warnings(action="ignore"):  # of columns whose numbers are too large for their type
             assert len(Table.read(folder / name)) == len(headers)
     if pictures:
-        night.draw_files(folder / "s.csv", [folder / "none"] * len(headers), folder / "n.png", folder / "n.html")
+        night.draw_files(folder / "s.csv", folder / "n.png", folder / "n.html")
         assert (folder / "n.png").read_bytes().startswith(b"\x89PNG")
         assert (folder / "n.html").read_text().count("<tr>") == len(headers) + 1
     rows = night.read_summary(folder / "s.csv")
@@ -318,7 +322,7 @@ def test_remarks_are_not_cut_off(letters, number):
     """They end within the picture, below the last axis, and no name stands there twice."""
     path = "sub folder/frame.fits"
     rows = [row(path=path, remark=f"{path}: {letters * 300}") for _ in range(number)]
-    figure = night.night_figure(rows, [1.0] * number)
+    figure = night.night_figure(rows)
     figure.canvas.draw()
     (text,) = (each for each in figure.texts if each is not figure._suptitle)
     box, listed = text.get_window_extent(), text.get_text()

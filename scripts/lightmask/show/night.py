@@ -5,7 +5,7 @@ import html
 import math
 import os
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from string import Template
@@ -19,6 +19,12 @@ from lightmask.show.pictures import COLOURS, shown
 
 MOST_REMARKS, MOST_SETTINGS = 12, 10
 """What is listed in the picture; the table has all."""
+NATURAL = 0.01, 0.1
+"""Cosmic rays per cm² and s on the ground: muons alone are 0.02 at sea level (docs/quality.md)."""
+MEASURED = {"fwhm": "FWHM of stars\n[pixel]", "sky": "sky\n[adu]"}
+"""Columns of the summary that are drawn where there are any, and what the axis says."""
+PANEL = 2.5
+"""Height of an axis, in inches."""
 LETTERS, LINES = 138, 2
 """Of a remark below it: letters in a line, and lines."""
 
@@ -40,41 +46,40 @@ def read_summary(path: str | os.PathLike) -> list[dict[str, str]]:
         return [{key: from_cell(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
-def draw_night(rows: Sequence[Row], seconds: Sequence[float], picture: str | os.PathLike) -> None:
+def draw_night(rows: Sequence[Row], picture: str | os.PathLike) -> None:
     """Draw what became of the frames of a night, over time, into a PNG file.
 
     Parameters
     ----------
-    rows, seconds
+    rows : sequence of dict
         As of `night_figure`.
     picture : path
         Where to write.
     """
-    figure = night_figure(rows, seconds)
+    figure = night_figure(rows)
     with whole_file(picture) as part:
         figure.savefig(part, format="png", metadata={"Software": None})
 
 
-def night_figure(rows: Sequence[Row], seconds: Sequence[float]) -> Any:
+def night_figure(rows: Sequence[Row]) -> Any:
     """Draw what became of the frames of a night, over time.
 
     Parameters
     ----------
     rows : sequence of dict
         Of the summary.
-    seconds : sequence of float
-        How long masking the frame took, for the first row of each; NaN if not known.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Its axes show, from above, the rates of cosmic-ray pixels and of events, the fraction of pixels
-        per reason, and the seconds.
+        Its axes show, from above, the rate of cosmic rays, the width of stars and the sky where they were measured, and
+        the part of the pixels that is masked, in all and per reason.
     """
     # pyplot, and thereby a second of imports, is not needed.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     unit = rate_unit(rows)
     if "cm" not in unit:
@@ -85,32 +90,34 @@ def night_figure(rows: Sequence[Row], seconds: Sequence[float]) -> Any:
     more = sum(bool(row["remark"]) for row in rows) - len(listed)
     lines += [f"and {more} more in the summary"] * bool(more)
     below = 0.75 + 0.17 * len(lines)  # inches, for the numbers of the last axis and the remarks
-    height = 10 + below
+    measured = [name for name in MEASURED if any(math.isfinite(number(row.get(name))) for row in rows)]
+    height = PANEL * (2 + len(measured)) + below
     figure = Figure(figsize=(11, height), dpi=100)
     # An automatic layout draws everything several times.
-    figure.subplots_adjust(left=0.105, right=0.83, top=1 - 0.5 / height, bottom=below / height, hspace=0.08)
+    figure.subplots_adjust(left=0.105, right=0.78, top=1 - 0.5 / height, bottom=below / height, hspace=0.08)
     FigureCanvasAgg(figure)
-    pixels, events, masked, duration = figure.subplots(4, 1, sharex=True)
-    _draw_settings(rows, times, seconds, (pixels, events, duration))
-    for flag in IN_USE:
-        share = [number(row[key(flag)]) / (number(row["pixels"]) or math.nan) for row in rows]
-        if any(part > 0 for part in share):
-            colour = tuple(part / 255 for part in COLOURS[flag])
-            masked.plot(times, [part or math.nan for part in share], ".", color=colour, label=flag.name, markersize=9)
+    events, *others, masked = figure.subplots(2 + len(measured), 1, sharex=True)
+    rates = [number(row["events"]) / exposure_area(row) for row in rows]
+    if "cm" in unit:
+        events.axhspan(*NATURAL, color="0.88", label="natural")
+    _draw_settings(rows, times, rates, events)
+    for axis, name in zip(others, measured, strict=True):
+        _draw_settings(rows, times, [number(row.get(name)) for row in rows], axis)
+    _draw_shares(rows, times, masked)
     for mark, row in enumerate(listed, 1):
         n = rows.index(row)
-        y = number(row["cosmic"]) / exposure_area(row)
-        if math.isfinite(y):
-            pixels.plot(times[n], y, "o", markersize=15, markerfacecolor="none", markeredgecolor="black")
-            pixels.annotate(str(mark), (times[n], y), xytext=(10, 6), textcoords="offset points")
-    _style((pixels, events, masked, duration), unit)
+        if math.isfinite(rates[n]):
+            events.plot(times[n], rates[n], "o", markersize=15, markerfacecolor="none", markeredgecolor="black")
+            events.annotate(str(mark), (times[n], rates[n]), xytext=(10, 6), textcoords="offset points")
+    _style([events, *others, masked], [f"cosmic rays\n[{unit}]", *(MEASURED[name] for name in measured)])
     if times and not isinstance(times[0], int):
         locator = AutoDateLocator()
-        duration.xaxis.set_major_locator(locator)
-        duration.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-        duration.set_xlabel("time of exposure (UTC)")
+        masked.xaxis.set_major_locator(locator)
+        masked.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        masked.set_xlabel("time of exposure (UTC)")
     else:
-        duration.set_xlabel(plain(shown(f"frame, in order of names{undated}", 10)))
+        masked.xaxis.set_major_locator(MaxNLocator(integer=True))
+        masked.set_xlabel(plain(shown(f"frame, in order of names{undated}", 10)))
     frames = {row["path"] for row in rows}
     lost = len(frames - {row["path"] for row in rows if row["pixels"]})
     title = f"{len(frames)} LIGHT frames" + (f", {lost} of them without a result" if lost else "")
@@ -128,9 +135,8 @@ def _remark_lines(mark: int, row: Row) -> list[str]:
     return textwrap.wrap(text, LETTERS, subsequent_indent="    ", max_lines=LINES, placeholder=" …")
 
 
-def _draw_settings(rows: Sequence[Row], times: Sequence[Any], seconds: Sequence[float], axes: Sequence[Any]) -> None:
-    """Draw rates and seconds, in a colour and with a mark per filter and exposure."""
-    pixels, events, duration = axes
+def _draw_settings(rows: Sequence[Row], times: Sequence[Any], values: Sequence[float], axis: Any) -> None:
+    """Draw a value of each frame, in a colour and with a mark per filter and exposure."""
     settings = sorted({_setting(row) for row in rows})
     palette = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
     for place, setting in enumerate(settings):
@@ -141,34 +147,37 @@ def _draw_settings(rows: Sequence[Row], times: Sequence[Any], seconds: Sequence[
             "linestyle": "none",
             "markersize": 6,
         }
-        x = [times[n] for n in own]
         # matplotlib leaves out of the legend what begins with _.
-        named = plain(shown(without_middle(setting, 24), 10))
+        named = plain(without_middle(shown(setting, 10), 20))
         label = f" {named}" * (place < MOST_SETTINGS) or None
-        pixels.plot(x, [number(rows[n]["cosmic"]) / exposure_area(rows[n]) for n in own], label=label, **style)
-        events.plot(x, [number(rows[n]["events"]) / exposure_area(rows[n]) for n in own], **style)
-        duration.plot(x, [seconds[n] for n in own], **style)
+        axis.plot([times[n] for n in own], [values[n] for n in own], label=label, **style)
 
 
-def _style(axes: Sequence[Any], unit: str) -> None:
+def _draw_shares(rows: Sequence[Row], times: Sequence[Any], axis: Any) -> None:
+    """Draw which part of the pixels is masked, in all and per reason, in per cent."""
+    shares = {flag.name or "": ([number(row[key(flag)]) for row in rows], COLOURS[flag]) for flag in IN_USE}
+    shares = {"in MASK": ([number(row["masked"]) for row in rows], (0, 0, 0))} | shares
+    for name, (counts, colour) in shares.items():
+        share = [100 * n / (number(row["pixels"]) or math.nan) for n, row in zip(counts, rows, strict=True)]
+        if any(part > 0 for part in share):
+            style = {"color": tuple(part / 255 for part in colour), "label": name, "markersize": 9}
+            axis.plot(times, [part or math.nan for part in share], "_" if name == "in MASK" else ".", **style)
+
+
+def _style(axes: Sequence[Any], titles: Sequence[str]) -> None:
     """Say what the axes show, and leave out what says nothing."""
-    pixels, events, masked, duration = axes
-    for axis, title in (
-        (pixels, f"cosmic-ray pixels\n[{unit}]"),
-        (events, f"cosmic-ray events\n[{unit}]"),
-        (masked, "fraction of pixels\nper reason"),
-        (duration, "time of the job\n[s]"),
-    ):
+    *of_frames, masked = axes
+    for axis, title in zip(axes, [*titles, "part of the pixels\n[%]"], strict=True):
         axis.set_ylabel(title)
         axis.grid(color="0.9")
         axis.spines[["top", "right"]].set_visible(False)
-    for axis in (pixels, events, duration):
+    for axis in of_frames:
         axis.margins(y=0.15)
-        axis.set_ylim(0, 1.05 * axis.get_ylim()[1])
+    of_frames[0].set_ylim(0, 1.05 * of_frames[0].get_ylim()[1])
     masked.set_yscale("log")
     masked.yaxis.set_major_formatter("{x:g}")  # powers of ten as formulas take their time
     masked.minorticks_off()
-    for axis in (pixels, masked):
+    for axis in (of_frames[0], masked):
         if axis.get_legend_handles_labels()[0]:
             axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 
@@ -249,40 +258,16 @@ def _cell(value: Any) -> str:
     return f"{opening}{html.escape(text)}</td>"
 
 
-def draw_files(
-    summary: str | os.PathLike,
-    benchmarks: Iterable[str | os.PathLike],
-    picture: str | os.PathLike,
-    page: str | os.PathLike,
-) -> None:
-    """Draw a night from its summary and the times of its jobs, and write its table as a page.
+def draw_files(summary: str | os.PathLike, picture: str | os.PathLike, page: str | os.PathLike) -> None:
+    """Draw a night from its summary, and write its table as a page.
 
     Parameters
     ----------
     summary : path
         CSV, of `lightmask.night.write_summary`.
-    benchmarks : iterable of path
-        Of the jobs that masked the frames, in the order of the summary.
     picture, page : path
         PNG and HTML file to write.
     """
     rows = read_summary(summary)
-    took = seconds_of(benchmarks)
-    first_rows = {row["path"]: place for place, row in reversed(list(enumerate(rows)))}
-    seconds = [math.nan] * len(rows)  # a frame of several images has several rows, and one job
-    for place, value in zip(sorted(first_rows.values()), took, strict=True):
-        seconds[place] = value
-    draw_night(rows, seconds, picture)
+    draw_night(rows, picture)
     write_page(rows, page)
-
-
-def seconds_of(benchmarks: Iterable[str | os.PathLike]) -> list[float]:
-    """Read how long jobs took from their benchmark files; NaN where there is none."""
-    found = []
-    for path in benchmarks:
-        try:
-            header, values = Path(path).read_text(encoding="utf-8").splitlines()[:2]
-            found.append(number(dict(zip(header.split("\t"), values.split("\t"), strict=False)).get("s")))
-        except (FileNotFoundError, ValueError):
-            found.append(math.nan)
-    return found

@@ -711,10 +711,9 @@ class Night:
         return [f"results/statistics/{name}.json" for name in self._names()]
 
     def summary_task(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what the summary takes from headers, the files that say how long jobs took, and the recipe."""
+        """Return what the summary takes from headers, and the recipe."""
         return {
             "lights": self.light_rows(),
-            "benchmarks": self.benchmarks(),
             "limits": self.config["limits"],
             "recipe": self._summary_recipe,
         }
@@ -740,10 +739,6 @@ class Night:
             }
             for name, light in self.lights.items()
         ]
-
-    def benchmarks(self) -> list[str]:
-        """List the files that say how long masking took."""
-        return self._places(f"results/benchmarks/mask_light/{name}.tsv" for name in self.lights)
 
     # A frame to try settings on
 
