@@ -15,7 +15,7 @@ report: .venv/workflow ## results/report.html, of what is there
 test: .venv/test ## all tests but those that take longer or need programs of the system, which .ci/run runs
 	$(RUN) pytest --numprocesses auto --dist worksteal --ignore tests/test_report.py --ignore tests/test_other_tools.py \
 		--ignore tests/test_upstream.py --ignore tests/test_tutorials.py --ignore tests/test_repeats_of_a_night.py \
-		--deselect tests/test_reference.py::test_efosc2_without_masks
+		--ignore tests/test_quality_of_a_night.py --deselect tests/test_reference.py::test_efosc2_without_masks
 
 test-oldest: .venv-oldest/test ## the demo night, and the tests of the workflow, on the oldest Snakemake that pyproject.toml allows
 	cd .venv-oldest && bin/python -m snakemake --snakefile ../Snakefile --cores all --config frames=results/demo
