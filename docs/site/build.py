@@ -29,7 +29,12 @@ PARTS = {
         "tutorials/notebook": "In a notebook",
         "cluster": "On a cluster",
     },
-    "How-to": {"how_to": "Short answers", "running": "Run", "tools": "Masked frames in other tools", "cameras": "Cameras that are known"},
+    "How-to": {
+        "how_to": "Short answers",
+        "running": "Run",
+        "tools": "Masked frames in other tools",
+        "cameras": "Cameras that are known",
+    },
     "Troubleshooting": {"troubleshooting": "What a remark means"},
     "Explanation": {
         "accuracy": "How right masks are",
