@@ -363,3 +363,16 @@ def test_what_cannot_be_explained_is_reported_in_one_line(arguments, line, tmp_p
     write_night(tmp_path)
     done = lightmask("explain", *arguments, cwd=tmp_path)
     assert done.returncode == 1 and line in done.stdout and "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "results/index.html: found no such file, expected it of the last run; mask again"),
+        (["--quiet"], "unrecognized arguments: --quiet"),
+        (["--config", "sky=5"], "--one-file: found --config beside it, expected none"),
+    ],
+)
+def test_what_one_file_cannot_use_is_an_error(arguments, line, tmp_path):
+    done = lightmask("report", "--one-file", *arguments, cwd=tmp_path)
+    assert done.returncode != 0 and line in done.stdout and "Traceback" not in done.stdout

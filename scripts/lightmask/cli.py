@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = command_line()
     known, others = parser.parse_known_args(arguments)
-    if others and known.command in ("scan", "clean", "try", "explain"):
+    if others and (known.command in ("scan", "clean", "try", "explain") or getattr(known, "one_file", False)):
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
         if known.command == "clean":
@@ -58,6 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if known.command == "explain":
             return explain_place(known.frame, known.place, Path(known.work), known.config)
         if known.command == "report" and known.one_file:
+            if known.config:
+                raise ValueError(
+                    "--one-file: found --config beside it, expected none: the page is that of the last run"
+                )
             return report_in_one_file(Path(known.work))
         settings = known.config if known.command == "report" else [*known.config, *_preset(known.preset, known.config)]
         if known.command == "scan":

@@ -138,11 +138,12 @@ def test_the_uncertainty_can_be_the_noise(uncertainty):
 
 
 def test_what_is_odd_is_a_warning_that_names_it():
-    ccd = CCDData(image(), unit="adu", meta={"OBJECT": "x", "pipeline": {"a": 1}, "EGAIN": 1.0})
+    ccd = CCDData(image(), unit="adu", meta={"OBJECT": "x", "pipeline": {"a": 1}, 7: 8, "EGAIN": 1.0})
     with pytest.warns(MaskWarning) as caught:
         mask_ccd(ccd, preset="best", name="m51")
     lines = [str(each.message) for each in caught]
     assert any(line.startswith("m51: meta pipeline: found {'a': 1}, which no header can hold") for line in lines)
+    assert any(line.startswith("m51: meta 7: found 8, which no header can hold") for line in lines)
     assert any("satlevel: auto" in line for line in lines) and all(line.startswith("m51: ") for line in lines)
     assert {each.filename for each in caught} == {__file__}
 

@@ -55,7 +55,6 @@ def explained(flags=0, shape=(60, 70), y=30, x=20, **changed):
         "detector": "lightmask",
         "parameters": PARAMETERS,
         "numbers": Lacosmic(False, (iteration(),)),
-        "is_withheld": False,
     }
     return Explained(**given | changed)
 
@@ -102,6 +101,10 @@ EVENT = Event(x=20, y=30, left=18, bottom=30, right=23, top=31, pixels=9, signal
                 "  net: 0.970 sure that it is part of a ray, expected at least 0.378",
                 "  its event: 12 pixels, best seed 0.990, expected at least 0.818: a cosmic ray",
             ],
+        ),
+        (
+            {"parameters": PARAMETERS | {"gain A": 1.5, "readnoise A": 3.25, "gain B": 1.75}},
+            ["readnoise 4, satlevel 65535, gain A 1.5, readnoise A 3.25, gain B 1.75"],
         ),
         ({"numbers": TRACED._replace(is_bad=True)}, ["  a known bad pixel: never a cosmic ray"]),
         ({"numbers": TRACED._replace(pixels=0, is_seed=False)}, ["no seed of L.A.Cosmic", "part of no event"]),

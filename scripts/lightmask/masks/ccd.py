@@ -138,11 +138,13 @@ def _header(ccd: "CCDData", remarks: list[str], name: str) -> Header:
         else:
             for key, value in ccd.meta.items():
                 try:
+                    if not isinstance(key, str):
+                        raise TypeError(key)
                     header[key] = value
                     header.cards[key].verify("exception")
                 except (ValueError, TypeError, fits.VerifyError):
                     remarks.append(f"{name}: meta {key}: found {value!r:.60}, which no header can hold; it is left out")
-                    header.remove(key, ignore_missing=True)
+                    header.remove(str(key), ignore_missing=True)
         header["BUNIT"] = ccd.unit.to_string()
         stored = header.tostring(endcard=False, padding=False).encode("ascii", "replace")
     return Header(stored[start : start + CARD] for start in range(0, len(stored), CARD))

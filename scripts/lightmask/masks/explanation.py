@@ -17,6 +17,7 @@ from lightmask.fits import opened
 from lightmask.masks.combined import masks_of_pixel
 from lightmask.masks.cosmicrays import is_trace, readable_rows
 from lightmask.masks.flags import Flags
+from lightmask.masks.frame import numbers_of_cards
 from lightmask.masks.planes import planes
 from lightmask.masks.search import of_detector, union
 from lightmask.masks.single import Single, open_image
@@ -56,11 +57,9 @@ class Explained:
     detector : str
         Which one found, or did not find, a ray there.
     parameters : dict
-        Gain, read noise, saturation level and thresholds that it was given.
+        What it was given, by the name of its card: numbers, of each amplifier where there are several, and thresholds.
     numbers : Lacosmic or Trace or None
         With which it decided; None where it does not search.
-    is_withheld : bool
-        Whether known bad pixels are kept from the detector at first.
     """
 
     name: str
@@ -79,7 +78,6 @@ class Explained:
     detector: str
     parameters: dict[str, Any]
     numbers: Lacosmic | Trace | None
-    is_withheld: bool
 
 
 def explain_pixel(
@@ -152,11 +150,10 @@ def explain_pixel(
                 event=None if number is None else events[number],
                 region="" if number is None else REGION.format(number + 1),
                 detector=settings["detector"],
-                parameters=of_detector(settings, how),
+                parameters=numbers_of_cards(settings, how),
                 numbers=_numbers(image.data, how, search, settings, (y, x))
                 if all(low <= at < high for at, (low, high) in zip((y, x), inside, strict=True))
                 else None,
-                is_withheld=is_trace(settings),
             )
         )
 

@@ -332,7 +332,7 @@ class Search:
             counted |= {"on_sources": events.on_sources()}
         self._check_share(flags, counted, found)
         self._remark(map(str, found))
-        parameters = _parameters(self.config["cosmic_rays"], how) | ({"sky added": level} if level else {})
+        parameters = numbers_of_cards(self.config["cosmic_rays"], how) | ({"sky added": level} if level else {})
         return Masked(self.image, flags, counted, parameters, events if with_events else None)
 
     def _remark(self, lines: Iterable[str]) -> None:
@@ -513,7 +513,7 @@ class _Variance:
             return values if self.role == "variance" else 1 / values
 
 
-def _parameters(settings: Mapping[str, Any], how: Readout) -> dict[str, Any]:
+def numbers_of_cards(settings: Mapping[str, Any], how: Readout) -> dict[str, Any]:
     """Return what cards say of a search: the numbers of each amplifier in the place of settings."""
     found = used(settings)
     if len(how.amplifiers) == 1:

@@ -73,9 +73,8 @@ def _lines(found: Explained) -> Iterator[str]:
             f"{found.region}: a cosmic ray of {event.pixels:,} pixels, x {event.left + 1} to {event.right + 1}, "
             f"y {event.bottom + 1} to {event.top + 1}, brightest at x {event.x + 1}, y {event.y + 1}"
         )
-    given = ", ".join(
-        f"{name} {found.parameters[name]:g}" for name in ("gain", "readnoise", "satlevel") if name in found.parameters
-    )
+    numbers = {k: v for k, v in found.parameters.items() if k.partition(" ")[0] in ("gain", "readnoise", "satlevel")}
+    given = ", ".join(f"{name} {value:g}" for name, value in numbers.items())
     if found.numbers is None:
         yield f"detector {found.detector}: does not search here"
         return
